@@ -1,0 +1,411 @@
+"""What is being said on a call whose two legs are up: it brings the small parts together and holds the joint rules.
+
+The rules, all in `settle`, say what follows when several things are true at once:
+
+- the greeting is heard: the agent's own rule of cutting holds from now on, and the server is told;
+- an announcement is heard: the act behind it is due;
+- the outputs of functions are complete: they are delivered, and one answer is wished for;
+- a turn that counts waits, and the bot was heard: it is answered;
+- a response is wanted, none is active and the caller is silent: it is asked for;
+- nothing of all this: the line is quiet.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.call import prompts
+from bridge.call.actions import Order, PlayAudio, SetMark
+from bridge.call.acts import Act, Acts
+from bridge.call.answering import Answering
+from bridge.call.ending import Ending
+from bridge.call.functions import error
+from bridge.call.keys import Keys
+from bridge.call.memory import Memory
+from bridge.call.playout import Playout
+from bridge.call.requests import Requests
+from bridge.call.responses import Kind, Refusal, Responses, Wish
+from bridge.call.silence import Silence
+from bridge.call.transcript import Transcript
+from bridge.call.turns import Cutting, Turns
+from bridge.call.voice import CallerEar
+from bridge.wire import model as wire
+from bridge.wire.g711 import BYTES_PER_MS, size_of
+
+if TYPE_CHECKING:
+    from bridge.call.actions import Outbox
+    from bridge.call.deadlines import Deadlines
+    from bridge.call.errands import Errand
+    from bridge.call.inbound import Inbound
+    from bridge.call.plan import Plan
+    from bridge.call.session import Session
+    from bridge.call.turns import EarMaker
+
+CHARACTERS_PER_S = 10
+"""How fast a text is spoken at least."""
+OVERDUE_S = 3.0
+"""How long after its end a piece of audio may still wait for its mark."""
+MESSAGE_LEFT = Act(Ending.MESSAGE_LEFT, Order("hang_up"), None)
+FIRST = (Kind.GREETING, Kind.ANNOUNCEMENT)
+"""What is asked for even while the caller speaks."""
+
+
+class Conversation:
+    """The parts of one call that concern speech. Methods are named after what happened; call `settle` after each."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        outbox: Outbox,
+        deadlines: Deadlines,
+        inbound: Inbound,
+        session: Session,
+        *,
+        ear: EarMaker = CallerEar,
+    ) -> None:
+        self.memory = Memory()
+        self.playout = Playout()
+        self.transcript = Transcript(outbox, self.memory, self.playout, plan.dialect)
+        self.responses = Responses(outbox, deadlines, plan.dialect)
+        confirm_ms = plan.agent.barge_in.confirm_ms
+        self.turns = Turns(outbox, self.playout, self.responses, self.memory, session, confirm_ms=confirm_ms, ear=ear)
+        self._plan = plan
+        self._agent = plan.agent
+        self._outbox = outbox
+        self._deadlines = deadlines
+        self._inbound = inbound
+        self._session = session
+        self.requests = Requests(
+            plan, outbox, deadlines, self.responses, announce=self.announce, change_agent=self._change_agent
+        )
+        self._functions = self.requests.functions
+        self._acts = Acts(deadlines)
+        self._keys = Keys(plan.agent.keys.terminator)
+        self._silence = Silence(plan.agent.silence, deadlines)
+        self._is_greeting = bool(plan.agent.greeting_message)
+        self.failures = 0
+        """How many responses in a row have failed."""
+        self.answering = Answering(outbox, deadlines, self.responses, self.turns, session)
+        self._apply_cutting()
+
+    @property
+    def server_may_answer(self) -> bool:
+        """Whether the server is to answer turns by itself now."""
+        return self.turns.cutting is Cutting.INSTANT
+
+    def receive(self, event: wire.ModelEvent, now: float) -> None:
+        """An event of the session that is neither audio nor about the session itself."""
+        match event:
+            case wire.TranscriptDelta(item_id=item_id, delta=words):
+                self.memory.bot_words(item_id, words, whole=False)
+            case wire.TranscriptDone(item_id=item_id, transcript=words):
+                self.memory.bot_words(item_id, words, whole=True)
+            case wire.SpeechStarted():
+                self._speech_started(now)
+            case wire.SpeechStopped():
+                self.turns.speech_stopped(self._inbound.clock_ms)
+                self.answering.turn_over(now)
+                self._outbox.happened("caller.speech_stopped")
+            case wire.Committed(item_id=item_id):
+                self.memory.caller_spoke(item_id, now)
+                self.answering.turn_committed(now)
+            case wire.CallerTranscript(item_id=item_id, transcript=words):
+                self.transcript.caller_words(item_id, words, now)
+            case wire.Quiet():
+                self.responses.progressed(now)
+            case _:
+                self._receive_response(event, now)
+
+    def _receive_response(self, event: wire.ModelEvent, now: float) -> None:
+        match event:
+            case wire.ResponseCreated(response=response):
+                self._response_created(response, now)
+            case wire.OutputItemAdded(response_id=response_id, item=item):
+                self.responses.progressed(now)
+                if item.type == "message":
+                    self.memory.bot_began(item.id, response_id, now)
+            case wire.OutputItemDone(response_id=response_id, item=item):
+                self._item_done(response_id, item, now)
+            case wire.ResponseDone(response=response):
+                self._response_done(response, now)
+
+    # The bot
+
+    def greet(self) -> None:
+        """Both legs are up for the first time."""
+        if self._is_greeting:
+            self.responses.want(Wish(Kind.GREETING, prompts.word_for_word(self._agent.greeting_message)))
+
+    def audio_made(self, event: wire.AudioDelta, now: float) -> None:
+        """A piece of speech: played at once, unless nobody may hear it any more. Needs no `settle`."""
+        payload = event.delta
+        size_bytes = size_of(payload)
+        if not size_bytes:
+            return
+        if self.responses.is_muted(event.response_id):
+            self.memory.unheard_audio(event.item_id, size_bytes)
+            return
+        self.memory.bot_audio(event.item_id, event.response_id, size_bytes, now)
+        self.responses.progressed(now)
+        playout = self.playout
+        clock_ms = self._inbound.clock_ms
+        starts_ms = playout.ends_at_ms if playout.is_playing else clock_ms
+        if not playout.is_playing:
+            self._deadlines.clear("silence")
+            self._deadlines.set("playout.overdue", now + size_bytes / BYTES_PER_MS / 1000 + OVERDUE_S)
+        self.turns.play(payload, starts_ms)
+        mark = playout.send(event.item_id, event.content_index, size_bytes, clock_ms)
+        self._outbox.do(PlayAudio(payload))
+        self._outbox.do(SetMark(mark))
+
+    def mark_reached(self, name: str) -> None:
+        """The carrier returned a mark."""
+        if self.playout.reach(name, self._inbound.clock_ms) and not self.playout.is_playing:
+            self._heard_out()
+
+    def playout_overdue(self, now: float) -> None:
+        """Marks should have come back by now: wait for what the stream's clock says is left, then wait no more."""
+        if not self.playout.is_playing:
+            return
+        left_ms = self.playout.ends_at_ms - self._inbound.clock_ms
+        if left_ms > 0:
+            self._deadlines.set("playout.overdue", now + left_ms / 1000 + OVERDUE_S)
+            return
+        self.playout.give_up(self._inbound.clock_ms)
+        self._outbox.happened("playout.marks_lost", marks=self.playout.lost_marks)
+        self._heard_out()
+
+    # The caller
+
+    def hear(self, payload: str, at_ms: int, now: float) -> bool:
+        """The caller's sound while `turns.is_listening`. True when it confirmed that the caller is speaking."""
+        if not self.turns.hear(payload, at_ms):
+            return False
+        if self.turns.confirm(self._inbound.clock_ms, now):
+            self._floor_taken(now)
+        return True
+
+    def _speech_started(self, now: float) -> None:
+        if self.turns.speech_started(self._inbound.clock_ms, now):
+            self._floor_taken(now)
+        self.answering.await_server(None)  # it answers the new turn instead
+        self._deadlines.clear("turn.committed")
+        self._silence.broken()
+        self._outbox.happened("caller.speech_started")
+
+    def key_pressed(self, key: str, now: float) -> None:
+        """A key cuts the bot like a confirmed turn, and begins or completes an entry."""
+        self._silence.broken()
+        if not (self.turns.cutting is Cutting.NEVER or self.requests.is_entered):
+            self.turns.take_floor(self._inbound.clock_ms, now, by_key=True)
+            self._floor_taken(now)
+        if self.requests.key(key, now):
+            return
+        if self._keys.press(key):
+            self.keys_complete(now)
+        else:
+            self._deadlines.set("keys.pause", now + self._agent.keys.pause_s)
+
+    def keys_complete(self, now: float) -> None:
+        """The entry is complete: the model is told, and answers."""
+        self._deadlines.clear("keys.pause")
+        self._outbox.happened("keys.collected")
+        self.transcript.tell("user", self._keys.take(), now)
+        self.responses.want(Wish(Kind.ANSWER))
+
+    # Responses and functions
+
+    def _item_done(self, response_id: str, item: wire.Item, now: float) -> None:
+        self.responses.progressed(now)
+        request = self._functions.announce(response_id, item)
+        if request is None:
+            return
+        if self.responses.is_muted(response_id):
+            self._functions.decline(request.call_id, error(prompts.NOT_DONE))
+        else:
+            self.requests.carry_out(request, now, is_announced=bool(self.memory.items_of(response_id)))
+
+    def _response_created(self, response: wire.Response, now: float) -> None:
+        lost = self.responses.active
+        if lost is not None:
+            self._response_over(lost.response_id)
+        self.responses.created(response, now)
+        self.answering.await_server(None)
+        active = self.responses.active
+        if active is not None and active.wish is None:  # the server's own answers all that was said so far
+            self.answering.server_answers()
+            if self.responses.is_closing:
+                self.responses.interrupt(now, by_server=False)
+
+    def response_overdue(self, name: str, now: float) -> bool:
+        """One of the `response.*` deadlines has come. True when the server makes no sense any more: it is lost."""
+        waited_for = self.responses.active
+        is_lost = self.responses.overdue(name, now)
+        if waited_for is not None and self.responses.active is None:
+            self._response_over(waited_for.response_id)
+        return is_lost
+
+    def _response_done(self, response: wire.Response, now: float) -> None:
+        is_cut = self.responses.is_muted(response.id)
+        done = self.responses.done(response.id)
+        if response.status not in ("completed", "cancelled"):
+            details = response.status_details
+            code = details.error.code if details is not None and details.error is not None else None
+            self._outbox.happened("response.failed", status=response.status, code=code)
+        if response.status != "failed":
+            self.failures = 0
+        elif not is_cut:
+            self.failures += 1
+            self.responses.want((done.wish if done is not None else None) or Wish(Kind.ANSWER))
+        for item in response.output or ():
+            self._item_done(response.id, item, now)
+        self._response_over(response.id)
+
+    def _response_over(self, response_id: str) -> None:
+        """Nothing more comes of a response, whether its end was told or got lost."""
+        self._functions.response_over(response_id)
+        if self.responses.is_muted(response_id):
+            self.turns.response_ended(response_id)
+        else:
+            self.memory.response_over(response_id)
+        if not self.playout.is_playing:
+            self._heard_out()
+
+    def refused(self, fault: wire.Fault, now: float) -> Refusal:
+        """The server refused a command that is not about the session; a response that it refuses has failed."""
+        refusal = self.responses.refused(fault.event_id, fault.code, now)
+        if refusal is Refusal.FAILED:
+            self.failures += 1
+        self._session.turns_refused(fault.event_id)
+        return refusal
+
+    def came_back(self, errand: Errand, now: float, *, is_restored: bool) -> None:
+        """The call has a stream again, in the same conversation: nothing is greeted again, and the model knows why."""
+        self.playout.restart()
+        self._apply_cutting()
+        self.answering.await_server(None)
+        if self._keys.is_collecting:
+            self._deadlines.set("keys.pause", now + self._agent.keys.pause_s)
+        untold = self.requests.came_back(errand, now, is_restored=is_restored)
+        if untold is not None:
+            self.transcript.tell("system", untold, now, is_sent=not is_restored)
+            self.responses.want(Wish(Kind.ANSWER))
+
+    # Silence and acts
+
+    def say(self, words: str) -> None:
+        """The operator wants something said, word for word."""
+        self.responses.want(Wish(Kind.SAY, prompts.word_for_word(words)))
+
+    def silence_due(self, now: float) -> None:
+        """The line has been quiet for long enough."""
+        if self._silence.prompt():
+            self._outbox.happened("caller.prompted")
+            self.responses.want(Wish(Kind.NUDGE, prompts.STILL_THERE))
+        else:
+            self.announce(Act(Ending.NO_INPUT, Order("hang_up"), prompts.NO_INPUT_GOODBYE), now)
+
+    def announce(self, act: Act, now: float) -> None:
+        """Begin an act, unless one is pending: it is done when its announcement is heard."""
+        if self._acts.is_pending:
+            if act.call_id:
+                self._functions.answer(act.call_id, error("the call is being ended already"))
+            return
+        self._outbox.happened("act.announced", act=act.order.kind)
+        self.responses.forget(Kind.NUDGE)
+        self._acts.begin(act, now)
+        if act.announcement is not None:
+            self.responses.want(Wish(Kind.ANNOUNCEMENT, act.announcement))
+        self._apply_cutting()
+
+    def leave_message(self, words: str, now: float) -> None:
+        """A machine listens: nothing but the message is said any more, in full, and then the call ends."""
+        self._is_greeting = False
+        self._acts.undo()
+        self.turns.stop_bot(self._inbound.clock_ms, now)
+        self._deadlines.clear("playout.overdue")
+        self.transcript.settle(except_items=self.memory.items_of(self.responses.active_id))
+        self.responses.want_only(Wish(Kind.ANNOUNCEMENT, prompts.word_for_word(words)))
+        self._acts.begin(MESSAGE_LEFT, now, speech_s=len(words) / CHARACTERS_PER_S)
+        self._outbox.happened("message.begun")
+        self._apply_cutting()
+
+    def act_overdue(self) -> Act | None:
+        """The announcement has taken too long: the act is done now."""
+        return self._acts.overdue()
+
+    # The joint rules
+
+    def settle(self, now: float) -> Act | None:
+        """Apply the rules above. The act that is returned must be done at once."""
+        responses, turns = self.responses, self.turns
+        playing = self.playout.is_playing
+        if self._is_greeting and not playing and not responses.wants(Kind.GREETING):
+            self._is_greeting = False
+            self._apply_cutting()
+        self.requests.settle(now)
+        is_made = responses.active is None and not responses.wants(Kind.ANNOUNCEMENT)
+        act = self._acts.due(now, is_made=is_made, unheard_ms=self.playout.unheard_ms(self._inbound.clock_ms))
+        if act is not None:
+            return act
+        speaking = turns.is_open or self._keys.is_collecting
+        self.answering.settle(is_quiet=not (speaking or playing or responses.active))
+        if not (self.server_may_answer and turns.is_open):  # a turn is answered by whom it began under
+            self._session.control_turns(server_answers=self.server_may_answer)
+        if responses.next_kind in FIRST or not (speaking or self.answering.awaits_server):
+            responses.ask(now)
+        waits = self.answering.awaits_server or self._acts.is_pending
+        busy = playing or speaking or responses.is_busy or self._functions.is_busy
+        self._silence.watch(now, quiet=not (busy or waits))
+        return None
+
+    def over(self) -> None:
+        """The call is over: what was heard is final, of a response that is being made as well."""
+        self.playout.clear(self._inbound.clock_ms)
+        self.transcript.settle()
+
+    def filler_due(self, now: float) -> None:
+        """A function is slow."""
+        silent = not (self.playout.is_playing or self.turns.caller_speaking or self.responses.is_busy)
+        self.requests.filler_due(now, is_quiet=silent and not self._acts.is_pending)
+
+    def _change_agent(self, name: str) -> None:
+        """Another agent goes on with the conversation: what it is told, what it may do, and how it takes turns."""
+        colleague = self._plan.colleagues[name]
+        self._agent = agent = colleague.agent
+        self._session.change_agent(agent, colleague.tools, may_change_voice=not self.memory.has_bot_spoken)
+        self._keys = Keys(agent.keys.terminator)
+        self._silence = Silence(agent.silence, self._deadlines)
+        self.turns.listen_for(agent.barge_in.confirm_ms)
+        self._apply_cutting()
+
+    def _apply_cutting(self) -> None:
+        """What it takes to cut the bot now: nothing cuts a protected greeting, a confirmed turn an announcement."""
+        agent = self._agent
+        if (self._is_greeting and agent.greeting_protected) or self.responses.is_closing:
+            self.turns.cutting = Cutting.NEVER
+        elif self._acts.is_pending:
+            self.turns.cutting = Cutting.CONFIRMED
+        else:
+            self.turns.cutting = Cutting(agent.barge_in.mode)
+        self.turns.is_guarded = self._acts.is_pending
+
+    def _heard_out(self) -> None:
+        """All that was sent is heard."""
+        self._deadlines.clear("playout.overdue")
+        self.turns.heard_out()
+        self.transcript.settle(except_items=self.memory.items_of(self.responses.active_id))
+
+    def _floor_taken(self, now: float) -> None:
+        """The caller has the floor: an act that was announced does not happen, and the model is told so."""
+        self._deadlines.clear("playout.overdue")
+        self.transcript.settle(except_items=self.memory.items_of(self.responses.active_id))
+        act = self._acts.undo()
+        if act is None:
+            return
+        self._outbox.happened("act.undone", act=act.order.kind)
+        self.responses.forget(Kind.ANNOUNCEMENT)
+        untold = self.requests.undone(act)
+        if untold is not None:
+            self.transcript.tell("system", untold, now)
+        self._apply_cutting()

@@ -1,0 +1,344 @@
+"""The life of one call: its two legs, from the webhook that announces it to its ending, of which there is one.
+
+What is said in the meantime is `bridge.call.conversation`'s matter. The moves of the legs are in `bridge.call.states`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.call import prompts
+from bridge.call.actions import (
+    CloseModel,
+    CloseStream,
+    ConnectModel,
+    Ended,
+    HangUpCall,
+    LeaveOrder,
+    Order,
+    Park,
+)
+from bridge.call.acts import Act
+from bridge.call.detection import Detection
+from bridge.call.ending import Ending
+from bridge.call.responses import Refusal
+from bridge.call.states import CallerLeg, ModelLeg, move_caller, move_model
+from bridge.wire import session as dialects
+from bridge.wire.commands import AppendAudio, CreateItem
+
+if TYPE_CHECKING:
+    from bridge.call.actions import Outbox
+    from bridge.call.conversation import Conversation
+    from bridge.call.deadlines import Deadlines
+    from bridge.call.errands import Errand
+    from bridge.call.inbound import Inbound
+    from bridge.call.plan import Plan
+    from bridge.call.session import Session
+    from bridge.wire import caller, model
+
+MEDIA_WITHIN_S = 10.0
+"""How long a stream may send no sound at all; a live one sends 50 pieces a second."""
+TALKS_WITHIN_S = 4 * 3600 + 60.0
+"""How long a caller may speak with a human, by the carrier's limit, before the call is given up as lost."""
+CLOSED_WITHIN_S = 5.0
+"""How long the carrier may take to let go of a stream that we close."""
+CONNECTED_WITHIN_S = 130.0
+"""How long a session may take to be opened; the driver's own limit, `model.connect_timeout_s`, comes first."""
+LAST_WORDS_S = 30.0
+"""How long after its time limit a call may last whose caller does not let the bot say so."""
+MAX_FAILURES = 3
+"""Responses that may fail in a row before the session is given up."""
+PHONE_AUDIO = ("audio/x-mulaw", 8000, 1)
+
+
+class Life:
+    """Where the two legs of a call are, and how they get there.
+
+    Args:
+        plan: what is settled before.
+        outbox: where actions go.
+        deadlines: every state has its own.
+        inbound: the caller's sound, kept until the session is ready.
+        session: configured and confirmed.
+        talk: what is being said while both legs are up.
+        now: the time at which the call begins.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        outbox: Outbox,
+        deadlines: Deadlines,
+        inbound: Inbound,
+        session: Session,
+        talk: Conversation,
+        now: float,
+    ) -> None:
+        self.caller = CallerLeg.RINGING
+        self.model = ModelLeg.GONE
+        self.ending: Ending | None = None
+        self.is_ready = False
+        """Whether the session is confirmed, so that audio may be sent."""
+        self.is_over = False
+        self.media_at = now
+        """When the caller's stream last sent sound."""
+        self._plan = plan
+        self._outbox = outbox
+        self._deadlines = deadlines
+        self._inbound = inbound
+        self._session = session
+        self._talk = talk
+        self._limit_at: float | None = None
+        self._is_past_limit = False
+        self._detection = Detection(plan.outgoing)
+        self._message = ""
+        if plan.outgoing is None:
+            self.answered(now)
+        else:
+            self._deadlines.set("callee.answered", now + plan.outgoing.ring_within_s)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether caller and model can talk: both legs are up and confirmed."""
+        return self.is_ready and self.caller is CallerLeg.UP
+
+    def stream_started(self, started: caller.StreamStarted, now: float) -> None:
+        """The media stream is there: the first, or one with which the call comes back from an errand."""
+        errand = self._talk.requests.errands.come_back()
+        self.caller = move_caller(self.caller, CallerLeg.UP)
+        self.media_at = now
+        self._deadlines.clear("stream.claimed")
+        self._deadlines.clear("errand.overdue")
+        if self._limit_at is None:
+            self._limit_at = now + self._plan.max_call_s
+        self._deadlines.set("call.limit", max(now, self._limit_at))
+        self._deadlines.set("caller.media", now + MEDIA_WITHIN_S)
+        self._outbox.happened("stream.started", stream_sid=started.stream_sid)
+        if (started.encoding, started.sample_rate_hz, started.channels) != PHONE_AUDIO:
+            self._outbox.happened("stream.refused", reason="format")
+            self.close(Ending.CALLER_LOST, Order("fallback"), now)
+        elif errand is not None:
+            self._come_back(errand, now)
+        elif self.model is ModelLeg.GONE:
+            self.close(Ending.MODEL_FAILED, Order("fallback"), now)
+        elif self.is_ready:
+            self._talk.greet()
+
+    def answered(self, now: float) -> None:
+        """Somebody is on the line: a caller of ours, or whom we have called. The session is opened meanwhile."""
+        self.caller = move_caller(self.caller, CallerLeg.AWAITED)
+        self.model = move_model(self.model, ModelLeg.CONNECTING)
+        self._deadlines.clear("callee.answered")
+        self._connect(now)
+        self._deadlines.set("stream.claimed", now + self._plan.claim_within_s)
+
+    def machine_detected(self, answered_by: str, now: float) -> None:
+        """The carrier has made up its mind about who answered a call that we placed."""
+        ending = self._detection.told(answered_by)
+        if ending is Ending.MESSAGE_LEFT:
+            self._message = self._detection.message  # is said as soon as it can be
+        elif ending is not None:
+            self.leave(ending, Order("hang_up"), now)
+
+    def detached(self, now: float) -> None:
+        """The stream is closed for an errand; the session stays open, for the call may come back."""
+        self.caller = move_caller(self.caller, CallerLeg.DETACHED)
+        self._deadlines.clear("stream.closed")
+        self._deadlines.set("errand.overdue", now + self._talk.requests.errands.within_s())
+
+    def _come_back(self, errand: Errand, now: float) -> None:
+        self._inbound.restart()
+        is_restored = self.model is ModelLeg.GONE
+        if is_restored:
+            self.model = move_model(self.model, ModelLeg.CONNECTING)
+            self._connect(now)
+        self._outbox.happened("call.returned", errand=errand.order.kind, outcome=errand.outcome)
+        self._talk.came_back(errand, now, is_restored=is_restored)
+
+    def transfer_over(self, outcome: str, now: float) -> None:
+        """A transfer is over: handed over, or one that failed, with what follows on that."""
+        if self.caller is CallerLeg.CLOSING:  # the carrier's signalling was quicker than its stream
+            self.detached(now)
+        order = Order("hang_up") if outcome == "connected" else self._talk.requests.errands.failed(outcome)
+        self._outbox.happened("transfer.ended", outcome=outcome)
+        self._outbox.do(LeaveOrder(order))
+        if outcome == "connected":
+            self.finish(Ending.TRANSFERRED)
+        elif order.kind == "resume":
+            self._deadlines.set("errand.overdue", now + self._plan.claim_within_s)
+        else:
+            self._deadlines.set("errand.overdue", now + self._talk.requests.errands.within_s())
+
+    def errand_overdue(self, now: float) -> None:
+        """Nobody came back: the human has answered, or the carrier has lost the call."""
+        errand = self._talk.requests.errands.current
+        if errand is None or errand.order.kind != "transfer" or errand.outcome:
+            self.finish(Ending.CALLER_LOST)
+        elif self.model is ModelLeg.GONE:
+            self.finish(Ending.TRANSFERRED)
+        else:
+            self.is_ready = False
+            self.model = move_model(self.model, ModelLeg.GONE)
+            self._outbox.do(CloseModel())
+            self._outbox.do(Park())
+            self._deadlines.set("errand.overdue", now + TALKS_WITHIN_S)
+
+    def _connect(self, now: float) -> None:
+        self._outbox.do(ConnectModel())
+        self._deadlines.set("model.connected", now + CONNECTED_WITHIN_S)
+
+    def session_updated(self, session: dict[str, object], now: float) -> None:
+        """The server has confirmed the session: audio may be sent, if it is the one that was asked for."""
+        if not self._session.is_confirmed(session):
+            self.fail("session_mismatched", now)
+            return
+        self.model = move_model(self.model, ModelLeg.READY)
+        self.is_ready = True
+        self._outbox.happened("model.readied")
+        agent = self._plan.agent
+        told: list[tuple[str, str]] = [(message.role, message.content) for message in agent.messages]
+        told += self._talk.transcript.history(agent.max_history)
+        for role, text in told:
+            item = dialects.message_item(role, text, self._plan.dialect)
+            self._outbox.do(CreateItem(item, self._outbox.new_id("message")))
+        for payload in self._inbound.release():
+            self._outbox.do(AppendAudio(payload))
+        if self._inbound.dropped_ms:
+            self._outbox.happened("caller.audio_dropped", dropped_ms=self._inbound.dropped_ms)
+        if self.caller is CallerLeg.UP:
+            self._talk.greet()
+
+    def refused(self, fault: model.Fault, now: float) -> None:
+        """The server refused something that we sent."""
+        if self._session.is_refused(fault.event_id, fault.code):
+            self._outbox.happened("model.command_refused", what="session", code=fault.code, param=fault.param)
+            if self.model is ModelLeg.CONFIGURING:
+                self.fail("session_refused", now)
+        elif self._talk.refused(fault, now) is not Refusal.LATER:
+            what = (fault.event_id or "").partition("-")[0]
+            self._outbox.happened("model.command_refused", what=what, code=fault.code, param=fault.param)
+
+    def fail(self, reason: str, now: float) -> None:
+        """The model cannot be used any more: the caller hears the fallback, now or when the stream comes."""
+        self._outbox.happened("model.failed", reason=reason)
+        self._deadlines.clear("model.connected")
+        self._deadlines.clear("session.confirmed")
+        self.is_ready = False
+        self.model = move_model(self.model, ModelLeg.GONE)
+        self._outbox.do(CloseModel())
+        if self.caller is CallerLeg.UP:
+            self.close(Ending.MODEL_FAILED, Order("fallback"), now)
+
+    def settle(self, now: float) -> None:
+        """What follows when several things are true at once; called after each event that may have changed one."""
+        if self.is_up:
+            if self._message:
+                self._talk.leave_message(self._message, now)
+                self._message = ""
+            self.do(self._talk.settle(now), now)
+
+    def do(self, act: Act | None, now: float) -> None:
+        """Carry out an act whose time has come, if there is one."""
+        if act is not None:
+            if act.ending is None:
+                self._talk.requests.errands.begin(act.order, act.call_id)
+            self.close(act.ending, act.order, now)
+
+    def leave(self, ending: Ending, order: Order, now: float) -> None:
+        """End the call where it is, whatever it is doing."""
+        if self.caller is CallerLeg.UP:
+            self.close(ending, order, now)
+        elif self.caller is CallerLeg.AWAITED:
+            self.finish(ending)
+        elif self.caller is CallerLeg.RINGING:
+            self.call_off(ending)
+
+    def call_off(self, ending: Ending, reason: str = "") -> None:
+        """End a call without a stream: the carrier is asked to, and told so if it asks first."""
+        self._outbox.do(LeaveOrder(Order("hang_up")))
+        self._outbox.do(HangUpCall())
+        self.finish(ending, reason)
+
+    def close(self, ending: Ending | None, order: Order, now: float) -> None:
+        """Leave the stream with an order: the call is over when it is gone, or on an errand when `ending` is None."""
+        self.ending = ending
+        self.caller = move_caller(self.caller, CallerLeg.CLOSING)
+        self._deadlines.clear_all()
+        if ending is None:
+            self._talk.turns.restart()
+        self._deadlines.set("stream.closed", now + CLOSED_WITHIN_S)
+        self._outbox.do(CloseStream(order))
+
+    def finish(self, ending: Ending, reason: str = "") -> None:
+        """The call is over, once: everything is let go of, and nothing follows any more."""
+        self.is_over = True
+        self.ending = ending
+        self._talk.over()
+        self._deadlines.clear_all()
+        if self.caller is CallerLeg.UP:  # the carrier's signalling knew before the stream did
+            self._outbox.do(CloseStream(Order("hang_up")))
+        self.caller = CallerLeg.GONE
+        if self.model is not ModelLeg.GONE:
+            self.model = move_model(self.model, ModelLeg.GONE)
+            self._outbox.do(CloseModel())
+        why = {"reason": reason} if reason else {}
+        self._outbox.happened("call.ended", ending=ending.value, barge_ins=self._talk.turns.barge_ins, **why)
+        self._outbox.do(Ended(ending))
+
+    def check_failures(self, now: float) -> None:
+        """Give the session up when too many responses have failed in a row."""
+        if self._talk.failures >= MAX_FAILURES and self.model is not ModelLeg.GONE:
+            self.fail("responses_failed", now)
+
+    def connected(self, now: float) -> None:
+        """The session's socket is open: configure it."""
+        self.model = move_model(self.model, ModelLeg.CONFIGURING)
+        self._deadlines.clear("model.connected")
+        self._session.configure(now, server_answers=self._talk.server_may_answer)
+
+    def call_over(self, status: str) -> None:
+        """The carrier says that the call has ended."""
+        if self.caller is CallerLeg.RINGING and status != "completed":
+            self.finish(Ending.NOT_REACHED, status.replace("-", "_"))
+            return
+        is_handed_over = self.caller is CallerLeg.DETACHED and self.model is ModelLeg.GONE
+        self.finish(self.ending or (Ending.TRANSFERRED if is_handed_over else Ending.CALLER_HUNG_UP))
+
+    @property
+    def is_on_errand(self) -> bool:
+        """Whether the call has left its stream for an errand, or is about to."""
+        return self.caller is CallerLeg.DETACHED or (self.caller is CallerLeg.CLOSING and self.ending is None)
+
+    def stream_left(self, now: float, *, is_clean: bool) -> None:
+        """A stream is gone: the call is over, or on the errand for which it left."""
+        if self.caller is CallerLeg.DETACHED:
+            return  # it was the one that was left
+        if self.is_on_errand:
+            self.detached(now)
+            return
+        self.caller = CallerLeg.GONE
+        self.finish(self.ending or (Ending.CALLER_HUNG_UP if is_clean else Ending.CALLER_LOST))
+
+    def hang_up(self, now: float) -> None:
+        """The operator ends the call."""
+        if self.caller is CallerLeg.DETACHED:
+            self.call_off(Ending.OPERATOR_HUNG_UP)
+        else:
+            self.leave(Ending.OPERATOR_HUNG_UP, Order("hang_up"), now)
+
+    def media_missing(self, now: float) -> None:
+        """The stream is silent; a live one never is."""
+        if now < self.media_at + MEDIA_WITHIN_S:
+            self._deadlines.set("caller.media", self.media_at + MEDIA_WITHIN_S)
+        else:
+            self.close(Ending.CALLER_LOST, Order("hang_up"), now)
+
+    def limit_reached(self, now: float) -> None:
+        """The call has lasted as long as it may: the caller is told so, and it ends, whether they let us or not."""
+        if self._is_past_limit:
+            self.close(Ending.TIME_LIMIT, Order("hang_up"), now)
+            return
+        self._is_past_limit = True
+        self._deadlines.set("call.limit", now + LAST_WORDS_S)
+        self._talk.announce(Act(Ending.TIME_LIMIT, Order("hang_up"), prompts.TIME_IS_UP), now)

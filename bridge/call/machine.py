@@ -1,0 +1,308 @@
+"""One call, sans-I/O: values go in with the time, actions come out. It keeps the two legs and routes; its parts decide.
+
+```
+call.receive_caller(message, now=)      call.receive_model(event, now=)
+call.receive_control(request, now=)     call.handle_timer(now=)
+for action in call.actions(): perform(action)
+arm(call.deadline())
+```
+
+After every call of a `receive_…` or `handle_timer`, perform what `actions` returns, in order, and look at `deadline`
+again. A peer's fault never raises: it is counted and acted upon. After `Ended` everything is ignored.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.call.actions import Order, Outbox
+from bridge.call.controls import (
+    Answered,
+    CalleeAnswered,
+    CallOver,
+    FunctionResult,
+    HangUp,
+    MachineDetected,
+    ModelConnected,
+    ModelLost,
+    Say,
+    Shutdown,
+    Transfer,
+    TransferOver,
+)
+from bridge.call.conversation import Conversation
+from bridge.call.deadlines import Deadlines
+from bridge.call.ending import Ending
+from bridge.call.inbound import Inbound
+from bridge.call.life import Life
+from bridge.call.session import Session
+from bridge.call.states import CallerLeg, ModelLeg
+from bridge.call.voice import CallerEar
+from bridge.wire import caller, model
+from bridge.wire.commands import AppendAudio
+from bridge.wire.g711 import BYTES_PER_MS, size_of
+from bridge.wire.g711 import silence as silence_of
+
+if TYPE_CHECKING:
+    from bridge.call.actions import Action
+    from bridge.call.controls import Control
+    from bridge.call.memory import Memory
+    from bridge.call.plan import Plan
+    from bridge.call.turns import EarMaker
+
+
+class Call:
+    """One call between a caller and a model.
+
+    Args:
+        plan: what is settled before.
+        now: the time. A call that comes in begins when its webhook is being answered, before the media stream is
+            there; one that the bridge places begins as soon as it has a name.
+        ear: makes what listens to a caller who speaks while the bot is heard.
+    """
+
+    def __init__(self, plan: Plan, *, now: float, ear: EarMaker = CallerEar) -> None:
+        self.plan = plan
+        self._outbox = Outbox()
+        self._deadlines = Deadlines()
+        self._inbound = Inbound()
+        self._session = Session(plan, self._outbox, self._deadlines)
+        self._talk = Conversation(plan, self._outbox, self._deadlines, self._inbound, self._session, ear=ear)
+        self._life = Life(
+            plan,
+            outbox=self._outbox,
+            deadlines=self._deadlines,
+            inbound=self._inbound,
+            session=self._session,
+            talk=self._talk,
+            now=now,
+        )
+
+    @property
+    def memory(self) -> Memory:
+        """What was said and heard so far."""
+        return self._talk.memory
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether the caller is keying in what nobody may see: what comes from the caller must not be taken down."""
+        return self._talk.requests.is_secret
+
+    @property
+    def is_up(self) -> bool:
+        """Whether caller and model can talk: both legs are up and confirmed."""
+        return self._life.is_up
+
+    @property
+    def is_ringing(self) -> bool:
+        """Whether the bridge placed this call and nobody has answered it yet."""
+        return self._life.caller is CallerLeg.RINGING
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the call has left its stream for an errand, such as a human whom it was handed over to."""
+        return self._life.caller is CallerLeg.DETACHED
+
+    # What goes in and comes out
+
+    def receive_caller(self, message: caller.CallerMessage, *, now: float) -> None:
+        """Something came from the caller's media stream."""
+        if type(message) is caller.CallerAudio and self._life.caller is CallerLeg.UP:
+            self._hear(message, now)
+        elif not self._life.is_over:
+            self._receive_rare(message, now)
+            self._life.settle(now)
+
+    def pass_on(self, audio: caller.CallerAudio, *, now: float) -> AppendAudio | None:
+        """What most of the caller's sound comes to, without a list, a look at the deadlines or anything to settle.
+
+        None, and nothing has happened, when there may be more to a piece: give it to `receive_caller`.
+        """
+        talk = self._talk
+        if not self._life.is_up or talk.turns.is_eared or talk.requests.is_secret or not self._inbound.follows(audio):
+            return None
+        self._life.media_at = now
+        return AppendAudio(audio.payload)
+
+    def receive_model(self, event: model.ModelEvent, *, now: float) -> None:
+        """Something came from the model's session."""
+        if self._life.is_over or self._life.model is ModelLeg.GONE:
+            return
+        if isinstance(event, model.AudioDelta):
+            if self._life.is_up:
+                self._talk.audio_made(event, now)
+        elif isinstance(event, model.TranscriptDelta):  # as many as there is sound, and nothing to settle
+            self._talk.memory.bot_words(event.item_id, event.delta, whole=False)
+        else:
+            self._receive_event(event, now)
+            self._life.settle(now)
+
+    def receive_control(self, request: Control, *, now: float) -> None:
+        """Something came from neither leg: see `bridge.call.controls`."""
+        if not self._life.is_over:
+            self._control(request, now)
+            self._life.settle(now)
+
+    def handle_timer(self, *, now: float) -> None:
+        """The time that `deadline` named has come (or any other: what is not due is left alone)."""
+        while (name := self._deadlines.take_due(now)) is not None:
+            self._due(name, now)
+            self._life.settle(now)
+
+    def actions(self) -> list[Action]:
+        """What is to be done since the last time, in order."""
+        return self._outbox.take()
+
+    def deadline(self) -> float | None:
+        """When `handle_timer` must be called, in call seconds; None when nothing is waited for."""
+        return self._deadlines.next
+
+    # The caller's leg
+
+    def _hear(self, audio: caller.CallerAudio, now: float) -> None:
+        self._life.media_at = now
+        silence = self._inbound.gap_before(audio)
+        talk = self._talk
+        if talk.turns.is_listening and talk.hear(audio.payload, audio.timestamp_ms, now):
+            self._life.settle(now)
+        payload = audio.payload
+        if talk.requests.is_secret:  # keys can be heard
+            payload = silence_of(size_of(payload) // BYTES_PER_MS)
+        if self._life.is_ready:
+            if silence:
+                self._outbox.do(AppendAudio(silence))
+            self._outbox.do(AppendAudio(payload))
+        else:
+            if silence:
+                self._inbound.keep(silence)
+            self._inbound.keep(payload)
+
+    def _receive_rare(self, message: caller.CallerMessage, now: float) -> None:
+        life, leg = self._life, self._life.caller
+        match message:
+            case caller.MarkReached(name=name) if leg is CallerLeg.UP:
+                self._talk.mark_reached(name)
+            case caller.Digit(digit=digit) if leg is CallerLeg.UP:
+                self._talk.key_pressed(digit, now)
+            case caller.StreamStarted() if leg in (CallerLeg.AWAITED, CallerLeg.DETACHED):
+                life.stream_started(message, now)
+            case caller.CallerLeft(clean=clean):
+                life.stream_left(now, is_clean=clean)
+            case caller.CallerAudio() | caller.MarkReached() | caller.Digit() if leg is CallerLeg.CLOSING:
+                pass  # sent before the stream was closed
+            case _:
+                self._take_note(message)
+
+    def _take_note(self, message: caller.CallerMessage) -> None:
+        """Count a message that a call makes nothing of."""
+        match message:
+            case caller.Greeted():
+                pass
+            case caller.Unknown(kind=kind):
+                self._outbox.happened("caller.message_unknown", kind=kind)
+            case caller.Malformed(reason=reason):
+                self._outbox.happened("caller.message_malformed", reason=reason)
+            case _:
+                self._outbox.happened("caller.message_unexpected", kind=type(message).__name__)
+
+    # The model's leg
+
+    def _receive_event(self, event: model.ModelEvent, now: float) -> None:
+        match event:
+            case model.SessionUpdated(session=session) if self._life.model is ModelLeg.CONFIGURING:
+                self._life.session_updated(session, now)
+            case model.SessionUpdated():
+                self._session.turns_controlled()
+            case model.Failed(error=fault):
+                self._life.refused(fault, now)
+            case caller.Unknown(kind=kind):
+                self._outbox.happened("model.event_unknown", kind=kind)
+            case caller.Malformed(reason=reason):
+                self._outbox.happened("model.event_malformed", reason=reason)
+            case _ if self._life.is_up:
+                self._talk.receive(event, now)
+        self._life.check_failures(now)
+
+    # Neither leg
+
+    def _control(self, request: Control, now: float) -> None:
+        life, talk = self._life, self._talk
+        match request:
+            case ModelConnected() if life.model is ModelLeg.CONNECTING:
+                life.connected(now)
+            case ModelLost(reason=reason, code=code) if life.model is not ModelLeg.GONE:
+                self._outbox.happened("model.lost", reason=reason, code=code)
+                life.fail(reason, now)
+            case FunctionResult(call_id=call_id, output=output):
+                talk.requests.done(call_id, output)
+            case Say(words=words):
+                talk.say(words)
+            case Transfer(destination=destination, summary=summary) if life.is_up:
+                talk.requests.transfer(destination, summary, now)
+            case HangUp():
+                life.hang_up(now)
+            case Shutdown():
+                life.leave(Ending.DRAINED, Order("fallback"), now)
+            case _:
+                self._signal(request, now)
+
+    def _signal(self, request: Control, now: float) -> None:
+        """What the carrier's signalling says."""
+        life = self._life
+        match request:
+            case Answered() if life.caller is CallerLeg.RINGING:
+                life.answered(now)
+            case MachineDetected(answered_by=answered_by):
+                life.machine_detected(answered_by, now)
+            case CalleeAnswered() if life.caller is CallerLeg.DETACHED:
+                self._deadlines.set("errand.overdue", now + self._talk.requests.errands.answered_within_s())
+            case TransferOver(outcome=outcome) if life.is_on_errand:
+                life.transfer_over(outcome, now)
+            case CallOver(status=status):
+                life.call_over(status)
+            case _:
+                self._outbox.happened("control.ignored", kind=type(request).__name__)
+
+    def _due(self, name: str, now: float) -> None:
+        life = self._life
+        match name:
+            case "callee.answered":
+                life.call_off(Ending.NOT_REACHED, "no_answer")
+            case "stream.claimed":
+                life.finish(Ending.NOT_CLAIMED)
+            case "stream.closed":
+                life.stream_left(now, is_clean=False)
+            case "errand.overdue":
+                life.errand_overdue(now)
+            case "model.connected":
+                life.fail("unreachable", now)
+            case "session.confirmed":
+                life.fail("session_unconfirmed", now)
+            case "caller.media":
+                life.media_missing(now)
+            case "call.limit":
+                life.limit_reached(now)
+            case _:
+                self._due_in_talk(name, now)
+
+    def _due_in_talk(self, name: str, now: float) -> None:
+        talk = self._talk
+        match name:
+            case "playout.overdue":
+                talk.playout_overdue(now)
+            case "turn.committed":
+                talk.answering.commit_missing()
+            case "turn.answered":
+                talk.answering.answer_missing()
+            case "keys.pause":
+                talk.keys_complete(now)
+            case "secret.keyed":
+                talk.requests.keyed(now)
+            case "function.filler":
+                talk.filler_due(now)
+            case "silence":
+                talk.silence_due(now)
+            case "act.overdue":
+                self._life.do(talk.act_overdue(), now)
+            case _ if talk.response_overdue(name, now):
+                self._life.fail("response_overdue", now)

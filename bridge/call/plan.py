@@ -1,0 +1,89 @@
+"""What is settled before a call begins: who calls, who answers, and by which rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from bridge.settings import Agent, Collect, Destination, Dialect
+
+
+class CallInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator's functions are told about the call they run for."""
+
+    call_sid: str = ""
+    """The carrier's id of the call."""
+    from_number: str = ""
+    """Who calls: E.164, `client:NAME`, a SIP URI, or a word such as `anonymous`."""
+    to_number: str = ""
+    """What was dialled."""
+    direction: str = "inbound"
+    """`inbound`, or `outbound` when the bridge placed the call."""
+    agent: str = ""
+    """Name of the agent who answers."""
+    parameters: dict[str, str] = msgspec.field(default_factory=dict)
+    """Custom parameters of the call."""
+    idempotency_key: str = ""
+    """The same whenever the same run is asked for again, so that nothing is done twice; set when a function is run."""
+
+    @property
+    def own_number(self) -> str:
+        """The bridge's side of the call: what was dialled, or what an outbound call was placed from."""
+        return self.from_number if self.direction == "outbound" else self.to_number
+
+
+OnMachine = Literal["talk", "hang_up", "leave_message"]
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """How a call goes that the bridge places."""
+
+    ring_within_s: float
+    """How long until somebody has answered, what the carrier may add included."""
+    on_machine: OnMachine = "talk"
+    """What follows when a machine answers: nothing, the end, or the end after a message."""
+    message: str = ""
+    """`leave_message`: what is said to the machine, word for word."""
+
+
+class Colleague(msgspec.Struct, frozen=True):
+    """Another agent, whom the conversation may be handed to."""
+
+    agent: Agent
+    tools: tuple[dict[str, object], ...] = ()
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Everything the call core goes by; fixed for the whole call.
+
+    Args:
+        call_sid: the carrier's id of the call.
+        agent: who answers; instructions and greeting with their variables filled in.
+        dialect: of the model's endpoint.
+        tools: definitions of the functions the model is given, in the Realtime API's shape.
+        functions: names of the operator's own functions.
+        destinations: where the call may be transferred to, by name.
+        fillers: what is said when a function is slow, by its name.
+        collects: which digits a function asks the caller for, by its name; nobody else sees them.
+        colleagues: agents whom the conversation may be handed to, by name.
+        claim_within_s: how long the media stream may take to come after the webhook was answered.
+        max_call_s: how long the call may last.
+        info: what the operator's functions are told about the call.
+        outgoing: of a call that the bridge places, and that rings first; None when somebody calls.
+    """
+
+    call_sid: str
+    agent: Agent
+    dialect: Dialect
+    tools: tuple[dict[str, object], ...] = ()
+    functions: frozenset[str] = frozenset()
+    destinations: Mapping[str, Destination] = {}
+    fillers: Mapping[str, str] = {}
+    collects: Mapping[str, Collect] = {}
+    colleagues: Mapping[str, Colleague] = {}
+    claim_within_s: float = 60
+    max_call_s: float = 3600
+    info: CallInfo = CallInfo()
+    outgoing: Outgoing | None = None

@@ -1,0 +1,69 @@
+"""The states of the two legs, and the moves that are allowed, as tables.
+
+The joint rules, between the legs and what is being said, are `bridge.call.machine.Call._settle`: the call is up when
+both legs are; an announcement that is heard lets the act behind it happen; a leg that is gone ends the call, or has the
+fallback spoken.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from bridge.errors import LocalProtocolError
+
+
+class CallerLeg(Enum):
+    """The carrier's media stream."""
+
+    RINGING = "ringing"
+    """Whoever the bridge calls has not answered; a call that comes in is past that when it begins."""
+    AWAITED = "awaited"
+    """The webhook is being answered, or was; the stream has not come."""
+    UP = "up"
+    CLOSING = "closing"
+    """We close it, and have left an order about what happens to the call."""
+    DETACHED = "detached"
+    """The call is on an errand from which it may come back with a new stream: keys are sent, a destination rings."""
+    GONE = "gone"
+
+
+class ModelLeg(Enum):
+    """The Realtime session."""
+
+    CONNECTING = "connecting"
+    CONFIGURING = "configuring"
+    """`session.update` is sent; the server's formats are not yet known to be ours."""
+    READY = "ready"
+    GONE = "gone"
+
+
+_CALLER_MOVES = {
+    CallerLeg.RINGING: {CallerLeg.AWAITED, CallerLeg.GONE},
+    CallerLeg.AWAITED: {CallerLeg.UP, CallerLeg.GONE},
+    CallerLeg.UP: {CallerLeg.CLOSING, CallerLeg.GONE},
+    CallerLeg.CLOSING: {CallerLeg.DETACHED, CallerLeg.GONE},
+    CallerLeg.DETACHED: {CallerLeg.UP, CallerLeg.GONE},
+    CallerLeg.GONE: set[CallerLeg](),
+}
+_MODEL_MOVES = {
+    ModelLeg.CONNECTING: {ModelLeg.CONFIGURING, ModelLeg.GONE},
+    ModelLeg.CONFIGURING: {ModelLeg.READY, ModelLeg.GONE},
+    ModelLeg.READY: {ModelLeg.GONE},
+    ModelLeg.GONE: {ModelLeg.CONNECTING},
+}
+
+
+def move_caller(leg: CallerLeg, to: CallerLeg) -> CallerLeg:
+    """The leg's next state. Raises LocalProtocolError for a move that is not in the table."""
+    if to not in _CALLER_MOVES[leg]:
+        message = f"the caller leg cannot go from {leg.value} to {to.value}"
+        raise LocalProtocolError(message)
+    return to
+
+
+def move_model(leg: ModelLeg, to: ModelLeg) -> ModelLeg:
+    """The leg's next state. Raises LocalProtocolError for a move that is not in the table."""
+    if to not in _MODEL_MOVES[leg]:
+        message = f"the model leg cannot go from {leg.value} to {to.value}"
+        raise LocalProtocolError(message)
+    return to
