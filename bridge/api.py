@@ -1,0 +1,256 @@
+"""The operator API: live and past calls, a hand on the live ones, and new ones. Off without `server.admin_token`.
+
+`docs/operator-api.md` is what an operator reads.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from quart import Blueprint, Response, request
+
+from bridge.call.controls import HangUp, Say, Transfer
+from bridge.outbound import CallRequest, NotPlacedError
+
+if TYPE_CHECKING:
+    from werkzeug.exceptions import HTTPException
+
+    from bridge.desk import FrontDesk
+    from bridge.edge.driver import Driver
+    from bridge.recent import RecentCalls
+
+MAX_BODY_BYTES = 64 * 1024
+READ_WITHIN_S = 5.0
+MAX_FAILURES = 20
+"""Wrong tokens of one address within `FAILURES_WITHIN_S`; nothing more that it sends until then is looked at."""
+FAILURES_WITHIN_S = 60.0
+MAX_ADDRESSES = 1000
+"""Addresses whose wrong tokens are counted; the one that began first is forgotten first."""
+_STATUS = {
+    "no_credentials": HTTPStatus.SERVICE_UNAVAILABLE,
+    "full": HTTPStatus.SERVICE_UNAVAILABLE,
+    "draining": HTTPStatus.SERVICE_UNAVAILABLE,
+    "carrier_refused": HTTPStatus.BAD_GATEWAY,
+}
+"""For a call that is not placed; otherwise it is the request that is wrong."""
+_encode = msgspec.json.Encoder().encode
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class SayRequest(BaseModel):
+    """What `POST …/say` takes."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    words: Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class TransferRequest(BaseModel):
+    """What `POST …/transfer` takes."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    destination: str
+    summary: Annotated[str, Field(max_length=2000)] = ""
+
+
+class ApiError(Exception):
+    """A request that gets an error for an answer: HTTP status, a code for machines, a sentence with the way out."""
+
+    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers or {}
+        super().__init__(message)
+
+
+class WrongTokens:
+    """Counts wrong tokens by the address they came from."""
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def add(self, address: str, now: float) -> None:
+        """One more."""
+        began_at, count = self._of(address, now)
+        self._counts[address] = began_at, count + 1
+        if len(self._counts) > MAX_ADDRESSES:
+            self._counts.popitem(last=False)
+
+    def are_too_many(self, address: str, now: float) -> bool:
+        """Whether this address has sent so many that it is to be left unheard."""
+        return self._of(address, now)[1] >= MAX_FAILURES
+
+    def _of(self, address: str, now: float) -> tuple[float, int]:
+        began_at, count = self._counts.get(address, (now, 0))
+        if now - began_at <= FAILURES_WITHIN_S:
+            return began_at, count
+        self._counts.pop(address, None)
+        return now, 0
+
+
+class OperatorApi:
+    """The routes under `/api`; register `blueprint()` with the application.
+
+    Args:
+        desk: has the live calls, and places new ones.
+        recent: knows what is told about calls.
+        admin_token: what each request must show; empty: the API is off.
+    """
+
+    def __init__(self, desk: FrontDesk, recent: RecentCalls, admin_token: str) -> None:
+        self._desk = desk
+        self._recent = recent
+        self._token = admin_token.encode()
+        self._wrong = WrongTokens()
+
+    def blueprint(self) -> Blueprint:
+        """The routes."""
+        routes = Blueprint("api", __name__, url_prefix="/api")
+        routes.before_request(self._check)
+        routes.register_error_handler(ApiError, _refuse)
+        routes.get("/calls")(self.list_calls)
+        routes.post("/calls")(self.place_call)
+        routes.get("/calls/<call_sid>")(self.show_call)
+        routes.post("/calls/<call_sid>/hang-up")(self.hang_up)
+        routes.post("/calls/<call_sid>/say")(self.say)
+        routes.post("/calls/<call_sid>/transfer")(self.transfer)
+        return routes
+
+    async def list_calls(self) -> Response:
+        """The live calls, and the last of the others."""
+        return _json({"calls": [view.summary() for view in self._recent]})
+
+    async def show_call(self, call_sid: str) -> Response:
+        """One call, with its transcript as heard."""
+        view = self._recent.find(call_sid)
+        if view is None:
+            raise _unknown()
+        return _json(view)
+
+    async def place_call(self) -> Response:
+        """Have the bridge call somebody; answers when the carrier has taken the order."""
+        order = await self._body(CallRequest)
+        try:
+            call_sid = await self._desk.outbound.place(order)
+        except NotPlacedError as error:
+            raise ApiError(_STATUS.get(error.code, HTTPStatus.BAD_REQUEST), error.code, str(error)) from error
+        return _json({"call_sid": call_sid}, HTTPStatus.CREATED, {"Location": f"/api/calls/{call_sid}"})
+
+    async def hang_up(self, call_sid: str) -> Response:
+        """End a call, whatever it is doing."""
+        self._live(call_sid).control(HangUp())
+        return _done()
+
+    async def say(self, call_sid: str) -> Response:
+        """Have something said, word for word."""
+        wanted = await self._body(SayRequest)
+        self._live(call_sid, talking=True).control(Say(wanted.words))
+        return _done()
+
+    async def transfer(self, call_sid: str) -> Response:
+        """Have the caller handed over: announced and done as if the model had asked for it."""
+        wanted = await self._body(TransferRequest)
+        driver = self._live(call_sid, talking=True)
+        places = driver.plan.destinations
+        if wanted.destination not in places:
+            names = ", ".join(places) or "none is configured"
+            raise ApiError(HTTPStatus.BAD_REQUEST, "unknown_destination", f"destination must be one of: {names}.")
+        driver.control(Transfer(wanted.destination, wanted.summary))
+        return _done()
+
+    def _live(self, call_sid: str, *, talking: bool = False) -> Driver:
+        """The call, if it lives; `talking`: only if caller and model can hear each other."""
+        place = self._desk.calls.find(call_sid)
+        if place is None:
+            if self._recent.find(call_sid) is None:
+                raise _unknown()
+            raise ApiError(HTTPStatus.CONFLICT, "call_over", "The call has ended.")
+        if talking and not place.held.call.is_up:
+            message = "The caller and the model do not hear each other: the call rings, begins, or is handed over."
+            raise ApiError(HTTPStatus.CONFLICT, "not_talking", message)
+        return place.held
+
+    async def _check(self) -> None:
+        if not self._token:
+            raise ApiError(HTTPStatus.FORBIDDEN, "off", "The operator API is off: set server.admin_token.")
+        address, now = request.remote_addr or "", self._desk.clock.now()
+        if self._wrong.are_too_many(address, now):
+            raise ApiError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "too_many_failures",
+                "Too many wrong tokens came from this address: wait a minute.",
+                {"Retry-After": f"{FAILURES_WITHIN_S:.0f}"},
+            )
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), self._token):
+            return
+        self._wrong.add(address, now)
+        self._desk.refused("admin_token")
+        raise ApiError(
+            HTTPStatus.UNAUTHORIZED,
+            "unauthorized",
+            "Send the header Authorization: Bearer and server.admin_token.",
+            {"WWW-Authenticate": "Bearer"},
+        )
+
+    async def _body(self, kind: type[Body]) -> Body:
+        """The request's JSON, checked."""
+        try:
+            return kind.model_validate_json(await self._read())
+        except ValidationError as error:
+            raise ApiError(HTTPStatus.BAD_REQUEST, "bad_request", _flaw(error)) from None
+
+    async def _read(self) -> bytes:
+        body = bytearray()
+        try:
+            async with self._desk.clock.timeout(READ_WITHIN_S):
+                async for chunk in request.body:
+                    body += chunk
+                    if len(body) > MAX_BODY_BYTES:
+                        message = f"A request has at most {MAX_BODY_BYTES} bytes."
+                        raise ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", message)
+        except TimeoutError:
+            raise ApiError(HTTPStatus.REQUEST_TIMEOUT, "too_slow", "The body did not arrive in time.") from None
+        return bytes(body)
+
+
+async def http_error(error: HTTPException) -> Response:
+    """The answer to a request that is none of ours: unknown route, wrong method, a fault."""
+    name = (error.name or "error").lower().replace(" ", "_")
+    return _error(error.code or HTTPStatus.INTERNAL_SERVER_ERROR, name, error.description or "")
+
+
+async def _refuse(error: ApiError) -> Response:
+    return _error(error.status, error.code, error.message, error.headers)
+
+
+def _flaw(error: ValidationError) -> str:
+    """The first thing that is wrong, without what was sent."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+def _unknown() -> ApiError:
+    return ApiError(HTTPStatus.NOT_FOUND, "unknown_call", "There is no such call, or it ended long ago.")
+
+
+def _json(value: object, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
+    headers = {"Cache-Control": "no-store"} | (headers or {})
+    return Response(_encode(value), status=status, content_type="application/json", headers=headers)
+
+
+def _done() -> Response:
+    return Response(b"", status=HTTPStatus.NO_CONTENT)
+
+
+def _error(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
+    return _json({"error": {"code": code, "message": message}}, status, headers)

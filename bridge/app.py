@@ -1,0 +1,275 @@
+"""The composition root: puts the parts together, starts them in order, and lets them go in the reverse order.
+
+The only module that sees every other. Nothing here decides anything about a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+import secrets
+import socket
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Self
+
+from hypercorn.asyncio import serve as serve_http
+from hypercorn.config import Config
+from pydantic import SecretStr
+from quart import Quart, jsonify
+from werkzeug.exceptions import HTTPException
+
+from bridge.api import OperatorApi, http_error
+from bridge.clock import Clock
+from bridge.desk import FrontDesk
+from bridge.edge.caller import MediaDoor
+from bridge.edge.entrance import Entrance
+from bridge.edge.functions import FunctionRunner
+from bridge.edge.model import ModelSocket
+from bridge.edge.recorder import Tapes
+from bridge.edge.window import BoundedReceive
+from bridge.errors import BridgeError, ConfigurationError
+from bridge.recent import RecentCalls
+from bridge.settings import Twilio
+from twiml.calls import CallControl
+from twiml.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from quart import Response
+
+    from bridge.desk import Observer
+    from bridge.edge.caller_fast import FastDoor
+    from bridge.edge.model_leg import ModelLeg
+    from bridge.settings import Settings
+
+REHEARSED_URL = "https://voicebridge.test"
+"""What a bridge without a public address is called in rehearsals; the domain is reserved (RFC 6761)."""
+LEAVE_WITHIN_S = 10.0
+"""How long calls that were told to end may take to do so."""
+STOP_WITHIN_S = 3.0
+_log = logging.getLogger("bridge")
+
+
+class Bridge:
+    """A running bridge, as an async context manager: everything listens once entered.
+
+    Args:
+        settings: the configuration; what it leaves open for a rehearsal on this machine is filled in (see `complete`).
+        clock: shared with the carrier and the model of a rehearsal; by default the wall's.
+        observers: told what happens in calls.
+        runner: runs the operator's functions.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        observers: tuple[Observer, ...] = (),
+        runner: type[FunctionRunner] = FunctionRunner,
+    ) -> None:
+        self.settings = complete(settings)
+        self.clock = clock or Clock()
+        self.recent = RecentCalls()
+        self._observers = (self.recent, *observers)
+        self._runner = runner
+        self._stack = AsyncExitStack()
+        self._stopping = asyncio.Event()
+        self.desk: FrontDesk
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Where it listens on this machine."""
+        host = self.settings.server.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        """Start the embedded model, if that is the model, and listen."""
+        async with AsyncExitStack() as stack:
+            settings = self.settings
+            if settings.model.provider == "embedded":
+                settings = self.settings = await start_embedded_model(settings, self.clock, stack)
+            functions = await stack.enter_async_context(self._runner(settings.functions, self.clock))
+            control = await stack.enter_async_context(call_control(settings, self.clock)) if by_rest(settings) else None
+            self.desk = FrontDesk(
+                settings,
+                self.clock,
+                functions=functions,
+                control=control,
+                tapes=tapes(settings, stack),
+                model_leg=model_leg(settings),
+                observers=self._observers,
+            )
+            stack.push_async_callback(self.desk.close)
+            listener = listen(settings.server.host, settings.server.port)
+            self.port = listener.getsockname()[1]
+            if settings.server.media_port:
+                await stack.enter_async_context(fast_door(settings, self.desk, self.clock))
+            serving = asyncio.create_task(self._serve(listener), name="http")
+            stack.push_async_callback(self._stop, serving)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End every call that is left, and let go of everything."""
+        await self._stack.aclose()
+
+    async def drain(self) -> None:
+        """Take no new calls, and return when the live ones have ended: by themselves within `drain_s`, or told to."""
+        calls = self.desk.calls
+        calls.is_draining = True
+        _log.info("bridge.draining", extra={"calls": len(calls), "drain_s": self.settings.server.drain_s})
+        if not await self._empty_within(self.settings.server.drain_s):
+            self.desk.hang_up_all(politely=True)
+            await self._empty_within(LEAVE_WITHIN_S)
+
+    async def _empty_within(self, seconds: float) -> bool:
+        ends_at = self.clock.now() + seconds
+        while len(self.desk.calls) and self.clock.now() < ends_at:
+            await self.clock.sleep(min(0.2, seconds))
+        return not len(self.desk.calls)
+
+    async def _stop(self, serving: asyncio.Task[None]) -> None:
+        self.desk.hang_up_all(politely=False)
+        await self._empty_within(STOP_WITHIN_S)
+        self._stopping.set()
+        await serving
+
+    async def _serve(self, listener: socket.socket) -> None:
+        config = Config()
+        config.bind = [f"fd://{listener.detach()}"]
+        config.websocket_max_message_size = self.settings.limits.max_message_bytes
+        config.graceful_timeout = STOP_WITHIN_S
+        config.accesslog = None
+        config.errorlog = logging.getLogger("hypercorn.error")
+        await serve_http(BoundedReceive(self._app()), config, shutdown_trigger=self._stopping.wait)
+
+    def _app(self) -> Quart:
+        app = Quart("voicebridge")
+        desk = self.desk
+        hooks = Webhooks(
+            desk,
+            validator=desk.validator,
+            fallback=desk.fallback_document(),
+            clock=self.clock,
+            refused=desk.refused,
+            insecure=desk.validator is None,
+        )
+        app.register_blueprint(hooks.blueprint())
+        admin_token = self.settings.server.admin_token.get_secret_value()
+        app.register_blueprint(OperatorApi(desk, self.recent, admin_token).blueprint())
+        app.register_error_handler(HTTPException, http_error)
+        door = MediaDoor(Entrance(desk, desk.refused), self.clock)
+        app.add_websocket("/media", "media", door.serve)
+        app.add_websocket("/media/<instance>", "media-of-instance", door.serve)
+
+        @app.get("/healthz")
+        async def healthz() -> Response:
+            return jsonify(status="alive")
+
+        @app.get("/readyz")
+        async def readyz() -> tuple[Response, int]:
+            ready = not desk.calls.is_draining
+            return jsonify(status="ready" if ready else "draining", calls=len(desk.calls)), 200 if ready else 503
+
+        return app
+
+
+def complete(settings: Settings) -> Settings:
+    """Fill in what a bridge for rehearsals on this machine may leave open: its public address, and tokens."""
+    server, twilio = settings.server, settings.twilio
+    if not server.public_url:
+        server = server.model_copy(update={"public_url": REHEARSED_URL})
+    if not (twilio.auth_token.get_secret_value() or twilio.insecure):
+        update: dict[str, object] = {"auth_token": SecretStr(secrets.token_hex(16))}
+        if not twilio.account_sid:
+            update["account_sid"] = f"AC{secrets.token_hex(16)}"
+        if twilio.api_url == Twilio().api_url:  # the real carrier would not believe a made-up token
+            update["control"] = "action"
+        twilio = twilio.model_copy(update=update)
+        if not server.admin_token.get_secret_value():
+            server = server.model_copy(update={"admin_token": SecretStr(secrets.token_urlsafe(24))})
+    return settings.model_copy(update={"server": server, "twilio": twilio})
+
+
+async def start_embedded_model(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Settings:
+    """Start the model that listens and speaks on this machine; the settings that lead to it.
+
+    Where no agent is configured, the one that its dialogue brings along answers.
+    """
+    from bridge.rehearsal.mind import Dialogue  # noqa: PLC0415 - the extra `embedded` is needed only here
+    from bridge.rehearsal.model import EmbeddedModel  # noqa: PLC0415
+    from bridge.rehearsal.speech import Speech  # noqa: PLC0415
+
+    path = settings.rehearsal.dialogue
+    dialogue = Dialogue.load(path) if path else Dialogue.default()
+    speech = await stack.enter_async_context(Speech())
+    server = EmbeddedModel(speech=speech, dialogue=dialogue, clock=clock, dialects=settings.model.dialect)
+    url = (await stack.enter_async_context(server)).url
+    update: dict[str, object] = {"model": settings.model.model_copy(update={"url": url})}
+    if "agents" not in settings.model_fields_set:
+        texts = {"instructions": dialogue.agent.instructions, "greeting_message": dialogue.agent.greeting_message}
+        update["agents"] = {name: agent.model_copy(update=texts) for name, agent in settings.agents.items()}
+    return settings.model_copy(update=update)
+
+
+def model_leg(settings: Settings) -> type[ModelLeg]:
+    """The client for the model's leg: the fast one where the fast door is open."""
+    if not settings.server.media_port:
+        return ModelSocket
+    _require_picows()
+    from bridge.edge.model_fast import FastModelSocket  # noqa: PLC0415 - the extra `fast` is needed only here
+
+    return FastModelSocket
+
+
+def fast_door(settings: Settings, desk: FrontDesk, clock: Clock) -> FastDoor:
+    """The door for media streams on a port of its own."""
+    from bridge.edge.caller_fast import FastDoor  # noqa: PLC0415 - the extra `fast` is needed only here
+
+    server = settings.server
+    listener = listen(server.host, server.media_port, key="server.media_port")
+    entrance = Entrance(desk, desk.refused)
+    return FastDoor(entrance, clock, listener, max_message_bytes=settings.limits.max_message_bytes)
+
+
+def _require_picows() -> None:
+    if importlib.util.find_spec("picows") is None:
+        message = "the fast door needs one more package: pip install 'voicebridge[fast]'"
+        raise ConfigurationError(message, key="server.media_port")
+
+
+def tapes(settings: Settings, stack: AsyncExitStack) -> Tapes | None:
+    """What records the calls, if they are to be recorded."""
+    if not settings.tape.record:
+        return None
+    recorders = Tapes(settings, failed=lambda error: _log.error("tape.failed", extra={"reason": error.strerror}))
+    stack.push_async_callback(asyncio.to_thread, recorders.close)
+    return recorders
+
+
+def by_rest(settings: Settings) -> bool:
+    """Whether calls are controlled through the carrier's REST interface."""
+    twilio = settings.twilio
+    return twilio.control == "rest" and bool(twilio.account_sid and twilio.auth_token.get_secret_value())
+
+
+def call_control(settings: Settings, clock: Clock) -> CallControl:
+    """The carrier's REST interface, with the account's credentials."""
+    twilio = settings.twilio
+    return CallControl(twilio.account_sid, twilio.auth_token.get_secret_value(), api_url=twilio.api_url, clock=clock)
+
+
+def listen(host: str, port: int, *, key: str = "server.port") -> socket.socket:
+    """A socket that listens; port 0 takes a free one. Raises BridgeError when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        message = f"cannot listen on {host}:{port} ({error.strerror}): stop what listens there, or set {key}"
+        raise BridgeError(message) from error

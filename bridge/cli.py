@@ -1,0 +1,228 @@
+"""The command `voicebridge`, the same as `python -m bridge`. Each command is a few lines; the work is elsewhere.
+
+Exit codes: 0; 1 for a run that failed; 2 for a wrong configuration or argument, with one sentence that says the way
+out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.configuration import ConfigurationErrors, load
+from bridge.configuration import commands as configuration
+from bridge.errors import BridgeError, ConfigurationError
+from bridge.replay import commands as tapes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from types import ModuleType
+
+FAILED, WRONG = 1, 2
+DEFAULT_FILE = Path("bridge.toml")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except ConfigurationErrors as errors:
+        for problem in errors.problems:
+            print(problem, file=sys.stderr)
+        return WRONG
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return WRONG
+    except BridgeError as error:
+        print(f"voicebridge: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # who reads our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="voicebridge",
+        description="A telephone line to a realtime speech model, and rehearsed calls without either.",
+    )
+    add = parser.add_subparsers(title="commands", required=True, metavar="COMMAND").add_parser
+    _serve(add)
+    _call(add)
+    _model(add)
+    _replay(add)
+    _tape(add)
+    _config(add)
+    return parser
+
+
+def _serve(add: Callable[..., argparse.ArgumentParser]) -> None:
+    parser = _command(
+        add,
+        "serve",
+        "Run the bridge: webhooks, media WebSocket, health.",
+        "voicebridge serve --config bridge.toml",
+        "voicebridge serve                       # no file: the embedded model, on loopback",
+    )
+    parser.set_defaults(run=lambda options: _run(_commands().serve(_file(options), os.environ)))
+
+
+def _call(add: Callable[..., argparse.ArgumentParser]) -> None:
+    parser = _command(
+        add,
+        "call",
+        "Make a rehearsed phone call: against a running bridge, or one that is started for it.",
+        "voicebridge call fixtures/calls/demo.toml --wav call.wav",
+        "voicebridge call question.wav --to http://127.0.0.1:8080",
+    )
+    parser.add_argument("audio", metavar="AUDIO-or-SCENARIO", type=Path, help="what the caller says: a WAV, or a TOML")
+    parser.add_argument("--to", metavar="URL", default="", help="a running bridge; without it, one is started")
+    parser.add_argument("--wav", metavar="FILE", type=Path, help="write stereo: left caller, right what was heard")
+    parser.add_argument(
+        "--tape", metavar="FOLDER", type=Path, help="record the call there, if this command starts the bridge"
+    )
+    parser.add_argument("--rate", type=float, default=1.0, help="how much faster than real time (default 1)")
+    parser.add_argument("--from", dest="from_", metavar="NUMBER", default="", help="the caller's number")
+    parser.add_argument("--dial", metavar="NUMBER", default="", help="the number that is dialled")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
+    parser.set_defaults(run=lambda options: _run(_commands().call(_file(options), os.environ, options)))
+
+
+def _model(add: Callable[..., argparse.ArgumentParser]) -> None:
+    parser = _command(
+        add,
+        "model",
+        "Run the embedded Realtime server alone, for any Realtime client.",
+        "voicebridge model --port 8765 --api-key sk-local",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8765, help="port to listen on; 0 takes a free one (default 8765)")
+    parser.add_argument("--api-key", metavar="KEY", help="what clients must present; without it, anything goes")
+    parser.add_argument("--dialect", choices=("ga", "beta", "both"), default="ga", help="of events (default ga)")
+    parser.add_argument("--dialogue", metavar="FILE", type=Path, help="what it talks about")
+    parser.set_defaults(run=lambda options: _run(_commands().model(_file(options), os.environ, options)))
+
+
+def _replay(add: Callable[..., argparse.ArgumentParser]) -> None:
+    parser = _command(
+        add,
+        "replay",
+        "Run recorded calls through the call core again, and say what is different.",
+        "voicebridge replay tapes/",
+        "voicebridge replay call.tape --with other.toml    # what would have changed under other settings",
+        "voicebridge replay call.tape --sockets            # over real sockets, with a bridge that is started for it",
+        "voicebridge replay call.tape --to http://127.0.0.1:8080    # the same with a running one: docs/testing.md",
+    )
+    parser.add_argument("tapes", metavar="TAPE", type=Path, nargs="+", help="tapes, or folders of tapes")
+    parser.add_argument("--with", dest="under", metavar="CONFIG", type=Path, help="replay under other settings")
+    parser.add_argument(
+        "--tolerance-s", type=float, help="how much later an action may come (default 0.05, over sockets 0.4)"
+    )
+    parser.add_argument("--sockets", action="store_true", help="play carrier and model at a bridge, over real sockets")
+    parser.add_argument("--to", metavar="URL", default="", help="a running bridge for that; without it, one is started")
+    parser.add_argument(
+        "--rate", type=float, default=1.0, help="how much faster than real time (default 1; not with --to)"
+    )
+    parser.add_argument(
+        "--model-port", type=int, default=8765, help="with --to: where its model listens (default 8765)"
+    )
+    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.set_defaults(run=_replay_tapes)
+
+
+def _replay_tapes(options: argparse.Namespace) -> int:
+    if options.sockets or options.to:
+        return _run(_commands().replay(_file(options), os.environ, options))
+    tolerance_s = 0.05 if options.tolerance_s is None else options.tolerance_s
+    under = load(options.under, os.environ).settings if options.under else None
+    return _print(tapes.replay(options.tapes, under=under, tolerance_s=tolerance_s, as_json=options.json))
+
+
+def _tape(add: Callable[..., argparse.ArgumentParser]) -> None:
+    parser = add("tape", help="Look at a tape, hear it, cut it, or take out what is private.")
+    inner = parser.add_subparsers(title="commands", required=True, metavar="COMMAND").add_parser
+    show = _command(inner, "show", "Print a tape as a timeline.", "voicebridge tape show call.tape")
+    show.set_defaults(run=lambda o: _print(tapes.show(o.tape)))
+    wav = _command(inner, "wav", "Write a tape's sound, as it was heard.", "voicebridge tape wav call.tape call.wav")
+    wav.set_defaults(run=lambda o: _print(tapes.wav(o.tape, o.to)))
+    redact = _command(
+        inner, "redact", "Take out numbers, words and voice.", "voicebridge tape redact call.tape public.tape"
+    )
+    redact.set_defaults(run=lambda o: _print(tapes.redact(o.tape, o.to)))
+    cut = _command(
+        inner, "cut", "Keep the seconds that matter.", "voicebridge tape cut call.tape bug.tape --from 12 --until 20"
+    )
+    cut.add_argument(
+        "--from", dest="from_s", metavar="S", type=float, default=0.0, help="the first second that matters"
+    )
+    cut.add_argument("--until", dest="until_s", metavar="S", type=float, help="the last one (default: the end)")
+    cut.set_defaults(run=lambda o: _print(tapes.cut(o.tape, o.to, from_s=o.from_s, until_s=o.until_s)))
+    for command in (show, wav, redact, cut):
+        command.add_argument("tape", metavar="TAPE", type=Path, help="a recorded call")
+    for command in (wav, redact, cut):
+        command.add_argument("to", metavar="FILE", type=Path, help="what is written")
+
+
+def _config(add: Callable[..., argparse.ArgumentParser]) -> None:
+    parser = add("config", help="Check, show or describe the configuration.")
+    inner = parser.add_subparsers(title="commands", required=True, metavar="COMMAND").add_parser
+    check = _command(
+        inner, "check", "Say what is wrong, with file and key.", "voicebridge config check --config my.toml"
+    )
+    check.add_argument("--json", action="store_true", help="for machines")
+    check.set_defaults(run=lambda o: _print(configuration.check(_file(o), os.environ, as_json=o.json)))
+    show = _command(inner, "show", "Print the effective values, secrets masked.", "voicebridge config show")
+    show.add_argument("--json", action="store_true", help="for machines")
+    show.set_defaults(run=lambda o: _print(configuration.show(_file(o), os.environ, as_json=o.json)))
+    schema = _command(inner, "schema", "Print the JSON Schema, for editors.", "voicebridge config schema > schema.json")
+    schema.set_defaults(run=lambda _: _print(configuration.schema()))
+
+
+def _command(
+    add: Callable[..., argparse.ArgumentParser], name: str, what: str, *examples: str
+) -> argparse.ArgumentParser:
+    parser = add(
+        name,
+        help=what,
+        description=what,
+        epilog="examples:\n" + "\n".join(f"  {example}" for example in examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, help=f"settings (default: {DEFAULT_FILE}, if there is one)"
+    )
+    return parser
+
+
+def _file(options: argparse.Namespace) -> Path | None:
+    named: Path | None = options.config
+    return named or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+
+
+def _commands() -> ModuleType:
+    """What runs something: it brings half of the program along, which help and configuration need not wait for."""
+    from bridge import commands  # noqa: PLC0415
+
+    return commands
+
+
+def _print(outcome: configuration.Outcome | tapes.Answer) -> int:
+    print(outcome.text, file=sys.stderr if outcome.exit_code and not outcome.text.startswith("{") else sys.stdout)
+    return outcome.exit_code
+
+
+def _run(main_of_command: Coroutine[None, None, int]) -> int:
+    try:
+        import uvloop  # noqa: PLC0415 - not to be had on Windows
+
+        return uvloop.run(main_of_command)
+    except ImportError:
+        return asyncio.run(main_of_command)

@@ -1,0 +1,380 @@
+"""Answers the carrier's questions about calls, and is what surrounds each of them: where both planes meet.
+
+For the signalling plane it is the `Desk`: a call comes in, a stream is over, a call has ended. For each call's driver
+it is its `Surroundings`: a session to open, an order to keep. For the media doors it says who may come in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from bridge.call.controls import Answered, CallOver, HangUp, MachineDetected, Shutdown, TransferOver
+from bridge.call.lines import BlockList, Hours
+from bridge.call.plan import CallInfo
+from bridge.carrier_requests import CarrierRequests
+from bridge.edge.admission import Admission
+from bridge.edge.driver import Driver
+from bridge.edge.model import ModelSocket
+from bridge.outbound import Outbound, answered_by
+from bridge.planning import Planner
+from bridge.settings import model_for
+from bridge.transfers import Transfers
+from bridge.wire.endpoint import endpoint
+from twiml import documents
+from twiml.signature import Validator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.call.actions import Order, RunFunction, Said
+    from bridge.call.ending import Ending
+    from bridge.call.plan import Plan
+    from bridge.clock import Clock
+    from bridge.edge.admission import Place
+    from bridge.edge.driver import ModelLink
+    from bridge.edge.functions import FunctionRunner
+    from bridge.edge.model_leg import ModelLeg
+    from bridge.edge.recorder import Tapes
+    from bridge.settings import Line, Settings
+    from bridge.wire.caller import StreamStarted
+    from twiml.calls import CallControl
+    from twiml.parameters import CallStatus, FallbackNotice, IncomingCall, MachineDetection, StreamEnded, StreamStatus
+    from twiml.transfers import TransferResult, Whisper
+
+KEPT_ORDERS = 10_000
+"""Orders that are kept for calls whose stream is closed; the oldest is forgotten first."""
+_log = logging.getLogger("bridge")
+
+
+class Observer(Protocol):
+    """Watches calls: a terminal, a test, records."""
+
+    def happened(self, driver: Driver, event: str, fields: dict[str, object]) -> None:
+        """A fact of a call's life."""
+
+    def said(self, driver: Driver, line: Said) -> None:
+        """A line of a call's transcript."""
+
+
+class FrontDesk:
+    """See the module.
+
+    Args:
+        settings: the configuration, with every address filled in.
+        clock: of all calls.
+        functions: runs the operator's own.
+        control: the carrier's REST interface; None without credentials, or when calls leave their stream by `action`.
+        model_leg: the client that opens sessions.
+        tapes: records calls; None when they are not to be.
+        observers: told what happens.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        *,
+        functions: FunctionRunner,
+        control: CallControl | None = None,
+        tapes: Tapes | None = None,
+        model_leg: type[ModelLeg] = ModelSocket,
+        observers: tuple[Observer, ...] = (),
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.refusals: dict[str, int] = {}
+        limits = settings.limits
+        self.calls: Admission[Driver] = Admission(
+            max_calls=limits.max_calls,
+            calls_per_minute_per_caller=limits.calls_per_minute_per_caller,
+            token_ttl_s=limits.token_ttl_s,
+        )
+        token = settings.twilio.auth_token.get_secret_value()
+        server = settings.server
+        self.validator = Validator([token], server.public_url, server.media_url) if token else None
+        self._functions = functions
+        self._record_call = tapes.open if tapes is not None else None
+        self._model_leg = model_leg
+        self._observers = observers
+        self._orders: OrderedDict[str, _Ordered] = OrderedDict()
+        self._transfers = Transfers(settings, control)
+        self._planner = Planner(settings, functions)
+        self.outbound = Outbound(settings, control, self._planner, self.calls, self._begin_call)
+        self._answering: dict[str, asyncio.Task[str]] = {}
+        self._requests = CarrierRequests(control, clock, self._url("after-stream"))
+
+    # What the carrier asks
+
+    async def answer(self, call: IncomingCall) -> str:
+        """A call comes in: begin it and have its media stream opened, or say why not. Asked twice, it begins once."""
+        answering = self._answering.get(call.call_sid)
+        if answering is None:
+            answering = self._answering[call.call_sid] = asyncio.get_running_loop().create_task(self._answer(call))
+            answering.add_done_callback(lambda _: self._answering.pop(call.call_sid))
+        return await asyncio.shield(answering)
+
+    async def _answer(self, call: IncomingCall) -> str:
+        place = self.outbound.find(call.placed, call.call_sid)
+        if place is not None:  # asked again: the same answer, as long as nobody has used it
+            return self._connect(self._picked_up(place))
+        if call.placed:  # it was called off just now
+            return documents.hang_up()
+        line = self._line(call.to)
+        if BlockList.parse(line.block).blocks(call.from_):
+            return self._turn_away("blocked", documents.reject())
+        if line.hours and not Hours.parse(line.hours).is_open(datetime.now(UTC)):
+            return self._turn_away("closed", self.fallback_document())
+        refusal = self.calls.refuse(call.call_sid, call.from_, self.clock.now())
+        if refusal is not None:
+            return self._turn_away(refusal.value, self.fallback_document())
+        try:
+            info = self._info(call, line)
+            variables = await self._planner.variables(info)
+            plan = self._planner.plan(info, variables, by_sip=bool(call.sip_call_id))
+            return self._connect(self._begin_call(plan, "call.answered").token)
+        except BaseException:
+            self.calls.leave(call.call_sid)
+            raise
+
+    async def after_stream(self, ended: StreamEnded) -> str:
+        """A media stream is over: what was ordered, the same to a repeated question."""
+        if ended.is_over:
+            return documents.hang_up()
+        return self._ordered(ended.call_sid)
+
+    async def transfer_result(self, result: TransferResult) -> str:
+        """A transfer is over: the core says what now. Asked again about the same attempt, the answer is the same."""
+        place = self.calls.find(result.call_sid)
+        transfer = self._transfers.of(result.call_sid)
+        if result.is_over or place is None:
+            return documents.hang_up()
+        if transfer is not None and transfer.attempt == result.attempt:
+            transfer.attempt = ""  # this result is taken
+            outcome = self._transfers.outcome(result.call_sid, result.outcome.value)
+            place.held.control(TransferOver(outcome))
+        return self._ordered(result.call_sid)
+
+    async def whisper(self, callee: Whisper) -> str:
+        """The human of a transfer has picked up, or has pressed a key."""
+        return await self._transfers.whisper(callee)
+
+    async def fallback(self, notice: FallbackNotice) -> None:
+        """The carrier could not use an answer of ours."""
+        _log.warning("webhook.fell_back", extra={"call_sid": notice.call_sid, "error_code": notice.error_code})
+
+    async def call_status(self, status: CallStatus) -> None:
+        """A call moved on or ended: one of ours, or the leg to the human of a transfer."""
+        if status.caller_sid:
+            await self._transfers.callee_status(status)
+            return
+        place = self.outbound.find(status.placed, status.call_sid)
+        if status.is_terminal and place is not None:
+            place.held.control(CallOver(status.status))
+
+    async def stream_status(self, status: StreamStatus) -> None:
+        """A media stream started, stopped or failed."""
+        fields = {"call_sid": status.call_sid, "stream_event": status.event}
+        _log.log(logging.WARNING if status.error else logging.INFO, "stream.reported", extra=fields)
+
+    async def machine_detection(self, detection: MachineDetection) -> None:
+        """Who answered an outbound call."""
+        _log.info("machine.detected", extra={"call_sid": detection.call_sid, "answered_by": detection.answered_by})
+        place = self.outbound.find(detection.placed, detection.call_sid)
+        if place is not None:
+            place.held.control(MachineDetected(answered_by(detection)))
+
+    def fallback_document(self) -> str:
+        """What the caller hears when the model cannot be used."""
+        fallback = self.settings.fallback
+        destination = self.settings.destinations.get(fallback.destination)
+        callee = None
+        if destination is not None:
+            callee = documents.Callee(
+                to=destination.to, timeout_s=destination.timeout_s, caller_id=destination.caller_id
+            )
+        return documents.fallback(fallback.say, callee)
+
+    def refused(self, reason: str) -> None:
+        """A request was turned away."""
+        self.refusals[reason] = self.refusals.get(reason, 0) + 1
+        _log.warning("request.refused", extra={"reason": reason})
+
+    # Who may come in
+
+    def is_signed(self, target: str, signature: str, settings: str) -> bool:
+        """Whether a media handshake was signed by the carrier."""
+        if self.validator is None:
+            return True  # `insecure`, on loopback only
+        return bool(self.validator.check_handshake(target, signature=signature, settings=settings))
+
+    def claim(self, started: StreamStarted) -> Driver | None:
+        """The call whose token a stream shows."""
+        place = self.calls.find(started.call_sid)
+        if place is None or not place.claim(started.parameters.get("token", ""), self.clock.now()):
+            return None
+        return place.held
+
+    # What surrounds a call
+
+    def connect_model(self, driver: Driver) -> ModelLink:
+        """Open a session for a call."""
+        agent = driver.plan.agent
+        model = model_for(self.settings.model, agent)
+        return self._model_leg(
+            driver,
+            endpoint(self.settings.model, agent),
+            connect_timeout_s=model.connect_timeout_s,
+            input_format=agent.input_audio_format,
+            output_format=agent.output_audio_format,
+        )
+
+    def leave_order(self, driver: Driver, order: Order) -> None:
+        """Keep what the carrier must be told when it asks about a call without a stream."""
+        call_sid = driver.plan.call_sid
+        self._orders[call_sid] = _Ordered(driver, order)
+        self._orders.move_to_end(call_sid)
+        if len(self._orders) > KEPT_ORDERS:
+            self._orders.popitem(last=False)
+
+    def leave_stream(self, driver: Driver, close: Callable[[], object]) -> None:
+        """Have the carrier ask for the order: by REST, or by closing the socket, which is left when that fails."""
+        self._requests.leave_stream(driver.plan.call_sid, close)
+
+    def hang_up(self, driver: Driver) -> None:
+        """Have the carrier end a call that has no stream; without REST it is told to when it asks."""
+        self._requests.hang_up(driver.plan.call_sid)
+
+    def park(self, driver: Driver) -> None:
+        """The call is with a human and takes up no place."""
+        self.calls.park(driver.plan.call_sid)
+
+    async def run_function(self, plan: Plan, function: RunFunction) -> str:
+        """Run an operator's function."""
+        secrets = function.secrets or None
+        return await self._functions.run(plan, function.call_id, function.name, function.arguments, secrets=secrets)
+
+    def record(self, driver: Driver, *, is_on: bool) -> None:
+        """Pause or resume the carrier's own recording of a call."""
+        self._requests.record(driver.plan.call_sid, is_on=is_on)
+
+    def happened(self, driver: Driver, event: str, fields: dict[str, object]) -> None:
+        """A fact of a call's life."""
+        _log.info(event, extra={"call_sid": driver.plan.call_sid, **fields})
+        for observer in self._observers:
+            observer.happened(driver, event, fields)
+
+    def said(self, driver: Driver, line: Said) -> None:
+        """A line of a call's transcript."""
+        for observer in self._observers:
+            observer.said(driver, line)
+
+    def ended(self, driver: Driver, ending: Ending) -> None:  # noqa: ARG002 - whoever wants it hears `call.ended`
+        """A call is over."""
+        self.calls.leave(driver.plan.call_sid)
+        self._transfers.caller_left(driver.plan.call_sid)
+
+    async def close(self) -> None:
+        """Wait for the requests to the carrier that are under way; each has its limit."""
+        await self.outbound.close()
+        await self._requests.close()
+        await self._transfers.close()
+
+    def hang_up_all(self, *, politely: bool) -> None:
+        """End every call: with the fallback's words, or at once. Callers who speak with a human are left to do so."""
+        for driver in self.calls:
+            if not driver.call.is_away:
+                driver.control(Shutdown() if politely else HangUp())
+
+    def _begin_call(self, plan: Plan, fact: str) -> Place[Driver]:
+        driver = Driver(plan, self, self._record_call)
+        place = self.calls.place(plan.call_sid, driver, self.clock.now())
+        self.happened(driver, fact, {"agent": plan.info.agent, "direction": plan.info.direction})
+        driver.start()
+        return place
+
+    def _picked_up(self, place: Place[Driver]) -> str:
+        """The token for the stream of a call that is there already; of one that rang, it is valid from now on."""
+        driver = place.held
+        if not driver.call.is_ringing:
+            return place.token
+        self.happened(driver, "call.answered", {"agent": driver.plan.info.agent, "direction": "outbound"})
+        driver.control(Answered())
+        return self.calls.renew(driver.plan.call_sid, self.clock.now()) or place.token
+
+    def _turn_away(self, reason: str, document: str) -> str:
+        self.refusals[reason] = self.refusals.get(reason, 0) + 1
+        _log.info("call.turned_away", extra={"reason": reason})
+        return document
+
+    def _ordered(self, call_sid: str) -> str:
+        """The document of the order that stands; made once, so that a repeated question gets the same one."""
+        ordered = self._orders.get(call_sid)
+        if ordered is None:
+            return documents.hang_up()
+        if not ordered.document:
+            ordered.document = self._document(ordered.driver, ordered.order)
+        return ordered.document
+
+    def _document(self, driver: Driver, order: Order) -> str:
+        call_sid = driver.plan.call_sid
+        match order.kind:
+            case "hang_up":
+                return documents.hang_up()
+            case "transfer":
+                return self._transfers.document(driver, order)
+            case "resume" | "keys":
+                token = self.calls.renew(call_sid, self.clock.now())
+                if token is None:
+                    return documents.hang_up()
+                stream = self._stream(token)
+                return (
+                    documents.connect_stream(stream)
+                    if order.kind == "resume"
+                    else documents.play_digits(order.digits, stream)
+                )
+            case _:
+                return self.fallback_document()
+
+    def _line(self, number: str) -> Line:
+        lines = self.settings.lines
+        return lines.get(number) or lines["default"]
+
+    def _info(self, call: IncomingCall, line: Line) -> CallInfo:
+        return CallInfo(
+            call_sid=call.call_sid,
+            from_number=call.from_,
+            to_number=call.to,
+            direction=call.direction.partition("-")[0] or "inbound",
+            agent=line.agent,
+        )
+
+    def _connect(self, token: str) -> str:
+        return documents.connect_stream(self._stream(token))
+
+    def _stream(self, token: str) -> documents.Stream:
+        server = self.settings.server
+        base = server.media_url or "wss://" + server.public_url.partition("://")[2]
+        path = f"/media/{server.instance}" if server.instance else "/media"
+        return documents.Stream(
+            url=base.rstrip("/") + path,
+            token=token,
+            action=self._url("after-stream"),
+            status_callback=self._url("stream-status"),
+        )
+
+    def _url(self, route: str) -> str:
+        return f"{self.settings.server.public_url.rstrip('/')}/twiml/{route}"
+
+
+@dataclass
+class _Ordered:
+    """An order, and the document it became."""
+
+    driver: Driver
+    order: Order
+    document: str = ""

@@ -1,0 +1,125 @@
+"""The caller's leg, fast door: a picows listener on a port of its own, in the same process, in front of the same calls.
+
+It lets streams in by the same checks as the plain door (`bridge.edge.entrance`) and answers no other requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Self
+
+from picows import WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
+
+from bridge.edge.entrance import GOING_AWAY, POLICY, START_WITHIN_S, WAITING_BYTES, Arrival
+from bridge.edge.fast import READ_BYTES, FastSocket
+from bridge.edge.writer import ignore
+
+if TYPE_CHECKING:
+    import socket
+    from types import TracebackType
+
+    from picows import WSUpgradeRequest
+
+    from bridge.clock import Clock, Timer
+    from bridge.edge.driver import Driver
+    from bridge.edge.entrance import Entrance
+
+_PATH = re.compile(r"/media(/[^/?]+)?")
+
+
+class FastDoor:
+    """Serves media streams, as an async context manager: it listens once entered, and closes every stream at the end.
+
+    Args:
+        entrance: decides who comes in.
+        clock: bounds the wait for `start`.
+        listener: where to listen; is taken over.
+        max_message_bytes: the longest message a stream may send.
+    """
+
+    def __init__(self, entrance: Entrance, clock: Clock, listener: socket.socket, *, max_message_bytes: int) -> None:
+        self._entrance = entrance
+        self._clock = clock
+        self._listener = listener
+        self._max_message_bytes = max_message_bytes
+        self._streams: set[_Stream] = set()
+        self._server: asyncio.Server
+
+    async def __aenter__(self) -> Self:
+        """Listen."""
+        self._server = await ws_create_server(
+            self._answer,
+            sock=self._listener,
+            max_frame_size=self._max_message_bytes,
+            read_buffer_init_size=READ_BYTES,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let nobody in any more, and wait until everybody is out; a stream that does not close is cut off."""
+        self._server.close()
+        streams = list(self._streams)
+        for stream in streams:
+            stream.close(GOING_AWAY)
+        await asyncio.gather(*(stream.wait_closed() for stream in streams))
+
+    def _answer(self, request: WSUpgradeRequest) -> _Stream | WSUpgradeResponseWithListener | None:
+        """Answer a handshake: the socket's listener, or an HTTP status (None is 404)."""
+        target = request.path.decode("latin-1")
+        if not _PATH.fullmatch(target.partition("?")[0]):
+            return None
+        if not self._entrance.is_signed(target, request.headers.get):
+            return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(403), None)
+        return _Stream(self._entrance, self._clock, self._streams, max_message_bytes=self._max_message_bytes)
+
+
+class _Stream(FastSocket):
+    """The socket of one media stream, as its driver sees it."""
+
+    def __init__(self, entrance: Entrance, clock: Clock, streams: set[_Stream], *, max_message_bytes: int) -> None:
+        super().__init__(clock, waiting_bytes=WAITING_BYTES, max_message_bytes=max_message_bytes)
+        self._arrival = Arrival(entrance)
+        self._streams = streams
+        self._driver: Driver | None = None
+        self._waiting: Timer | None = None
+
+    def opened(self) -> None:
+        """Wait for the `start` message."""
+        self._streams.add(self)
+        self.receive = self._arrive
+        self._waiting = self._clock.call_at(self._clock.now() + START_WITHIN_S, self._start_overdue)
+
+    def left(self, code: int, reason: str) -> None:  # noqa: ARG002 - the carrier said why in its `stop`, or did not
+        """Tell the call."""
+        self._streams.discard(self)
+        self._stop_waiting()
+        if self._driver is not None:
+            self._driver.caller_left(self)
+            self._driver = None
+
+    def _arrive(self, text: bytes) -> None:
+        admitted = self._arrival.receive(text)
+        if admitted is not None:
+            self._stop_waiting()
+            self._driver, started = admitted
+            self.receive = self._driver.receive_caller
+            self._driver.attach(self, started, text)
+        elif self._arrival.is_refused:
+            self._turn_away()
+
+    def _start_overdue(self) -> None:
+        self._arrival.overdue()
+        self._turn_away()
+
+    def _turn_away(self) -> None:
+        self._stop_waiting()
+        self.receive = ignore
+        self.close(POLICY)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None

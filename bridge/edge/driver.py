@@ -1,0 +1,281 @@
+"""Drives one call: gives the core what arrives, performs what comes out, keeps one timer. Knows no protocol.
+
+Everything runs on the event loop without a wait between input and output. The sockets' own modules call
+`receive_caller` and `receive_model` for each message; a function or a socket that takes time works beside the call and
+comes back as a control.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from bridge.call.actions import (
+    Action,
+    ClearPlayout,
+    CloseModel,
+    CloseStream,
+    ConnectModel,
+    Ended,
+    HangUpCall,
+    Happened,
+    LeaveOrder,
+    Order,
+    Park,
+    PauseRecording,
+    PlayAudio,
+    ResumeRecording,
+    RunFunction,
+    Said,
+    SetMark,
+)
+from bridge.call.controls import FunctionResult
+from bridge.call.machine import Call
+from bridge.edge.writer import ignore
+from bridge.wire import caller as wire_caller
+from bridge.wire import model as wire_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.call.controls import Control
+    from bridge.call.ending import Ending
+    from bridge.call.plan import Plan
+    from bridge.clock import Clock, Timer
+    from bridge.wire.commands import Command
+
+
+class CallerLink(Protocol):
+    """The media stream of one call. Nothing here waits."""
+
+    def send(self, text: str, /) -> object:
+        """Send a text message after those before it."""
+
+    def close(self) -> None:
+        """Close the socket when what was sent has gone out; the carrier then asks for the order."""
+
+
+class ModelLink(Protocol):
+    """The session of one call. Nothing here waits."""
+
+    def send(self, command: Command) -> None:
+        """Send a command after those before it."""
+
+    def close(self) -> None:
+        """Close the socket, in whatever state it is."""
+
+
+class Surroundings(Protocol):
+    """What a call needs of the bridge around it."""
+
+    clock: Clock
+
+    def connect_model(self, driver: Driver) -> ModelLink:
+        """Begin to open the session; it reports by `control` and `receive_model`."""
+
+    def leave_order(self, driver: Driver, order: Order) -> None:
+        """Keep what the carrier must be told when it asks about a call without a stream."""
+
+    def leave_stream(self, driver: Driver, close: Callable[[], object]) -> None:
+        """Have the carrier leave the stream and ask for the order; `close` closes the socket, which is one way."""
+
+    def hang_up(self, driver: Driver) -> None:
+        """Have the carrier end a call that has no stream."""
+
+    def park(self, driver: Driver) -> None:
+        """The call is with a human and takes up no place."""
+
+    async def run_function(self, plan: Plan, function: RunFunction) -> str:
+        """Run an operator's function within its time; its output, or its error, as JSON text."""
+
+    def record(self, driver: Driver, *, is_on: bool) -> None:
+        """Pause or resume the carrier's own recording of the call, if there is one."""
+
+    def happened(self, driver: Driver, event: str, fields: dict[str, object]) -> None:
+        """A fact of the call's life."""
+
+    def said(self, driver: Driver, line: Said) -> None:
+        """A line of the transcript."""
+
+    def ended(self, driver: Driver, ending: Ending) -> None:
+        """The call is over: let go of all that is held for it."""
+
+
+class Recorder(Protocol):
+    """Writes down what goes into the core and what comes out; never waits."""
+
+    def caller(self, now: float, text: str | bytes) -> None:
+        """A message of the media stream."""
+
+    def model(self, now: float, text: str | bytes) -> None:
+        """An event of the session."""
+
+    def control(self, now: float, request: Control) -> None:
+        """Something from neither leg."""
+
+    def timer(self, now: float) -> None:
+        """The timer."""
+
+    def actions(self, actions: list[Action]) -> None:
+        """What came out."""
+
+
+class Driver:
+    """One call, from the webhook that announced it to its ending."""
+
+    def __init__(
+        self, plan: Plan, surroundings: Surroundings, record: Callable[[Plan, float], Recorder] | None = None
+    ) -> None:
+        self.plan = plan
+        self.clock = surroundings.clock
+        self.began_at = self.clock.now()
+        self.call = Call(plan, now=self.began_at)
+        self._surroundings = surroundings
+        self._recorder = record(plan, self.began_at) if record is not None else None
+        self._now = self.clock.now
+        self._timer: Timer | None = None
+        self._caller: CallerLink | None = None
+        self._stream: wire_caller.Stream | None = None
+        self._model: ModelLink | None = None
+        self._send: Callable[[Command], object] = ignore
+        self._running: set[asyncio.Task[None]] = set()
+        self._perform: dict[type, Callable[..., object]] = {
+            PlayAudio: self._play,
+            SetMark: self._mark,
+            ClearPlayout: self._clear,
+            CloseStream: self._close_stream,
+            ConnectModel: self._connect_model,
+            CloseModel: self._close_model,
+            RunFunction: self._run_function,
+            PauseRecording: lambda _: surroundings.record(self, is_on=False),
+            ResumeRecording: lambda _: surroundings.record(self, is_on=True),
+            LeaveOrder: lambda action: surroundings.leave_order(self, action.order),
+            HangUpCall: lambda _: surroundings.hang_up(self),
+            Park: lambda _: surroundings.park(self),
+            Said: lambda line: surroundings.said(self, line),
+            Happened: lambda fact: surroundings.happened(self, fact.event, fact.fields),
+            Ended: self._ended,
+        }
+
+    def start(self) -> None:
+        """Begin: the session with the model is opened. Call once, when the webhook is being answered.
+
+        A call that the bridge placed begins when its name is known; its session is opened when somebody has answered.
+        """
+        self._flush()
+
+    def attach(self, link: CallerLink, started: wire_caller.StreamStarted, text: str | bytes) -> None:
+        """The media stream has come, with its `start` message; pass on what it says from now on to `receive_caller`."""
+        self._caller = link
+        self._stream = wire_caller.Stream(started.stream_sid)
+        self.receive_caller(text)
+
+    def receive_caller(self, text: str | bytes) -> None:
+        """A message of the media stream."""
+        now = self._now()
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.caller(now, text)
+        message = wire_caller.parse(text)
+        if type(message) is wire_caller.CallerAudio:
+            passed_on = self.call.pass_on(message, now=now)
+            if passed_on is not None:  # 49 of 50 times
+                if recorder is not None:
+                    recorder.actions([passed_on])
+                self._send(passed_on)
+                return
+        self.call.receive_caller(message, now=now)
+        self._flush()
+
+    def caller_left(self, link: CallerLink) -> None:
+        """A media stream's socket is closed, with or without a `stop`. Nothing happens when a newer one is there."""
+        if self._caller is link:
+            self._caller = None
+            self.receive_caller(wire_caller.LOST)
+
+    def receive_model(self, text: str | bytes) -> None:
+        """An event of the session."""
+        now = self._now()
+        if self._recorder is not None:
+            self._recorder.model(now, text)
+        self.call.receive_model(wire_model.parse(text), now=now)
+        self._flush()
+
+    def control(self, request: Control) -> None:
+        """Something that comes from neither leg."""
+        now = self._now()
+        if self._recorder is not None:
+            self._recorder.control(now, request)
+        self.call.receive_control(request, now=now)
+        self._flush()
+
+    def _wake(self) -> None:
+        self._timer = None
+        now = self._now()
+        if self._recorder is not None:
+            self._recorder.timer(now)
+        self.call.handle_timer(now=now)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Perform what the core wants done, and arm the timer; it is re-armed only when it must come earlier."""
+        call = self.call
+        actions = call.actions()
+        if actions:
+            if self._recorder is not None:
+                self._recorder.actions(actions)
+            perform = self._perform
+            for action in actions:
+                perform.get(type(action), self._send)(action)  # what is not here is a command
+        deadline = call.deadline()
+        timer = self._timer
+        if deadline is not None and (timer is None or deadline < timer.when):
+            if timer is not None:
+                timer.cancel()
+            self._timer = self.clock.call_at(deadline, self._wake)
+
+    # Actions
+
+    def _play(self, action: PlayAudio) -> None:
+        if self._caller is not None and self._stream is not None:
+            self._caller.send(self._stream.media(action.payload))
+
+    def _mark(self, action: SetMark) -> None:
+        if self._caller is not None and self._stream is not None:
+            self._caller.send(self._stream.mark(action.name))
+
+    def _clear(self, _: ClearPlayout) -> None:
+        if self._caller is not None and self._stream is not None:
+            self._caller.send(self._stream.clear())
+
+    def _close_stream(self, action: CloseStream) -> None:
+        self._surroundings.leave_order(self, action.order)
+        if self._caller is not None:
+            self._surroundings.leave_stream(self, self._caller.close)
+
+    def _connect_model(self, _: ConnectModel) -> None:
+        self._model = self._surroundings.connect_model(self)
+        self._send = self._model.send
+
+    def _close_model(self, _: CloseModel) -> None:
+        if self._model is not None:
+            self._model.close()
+            self._model = None
+            self._send = ignore
+
+    def _run_function(self, action: RunFunction) -> None:
+        task = asyncio.get_running_loop().create_task(self._answer(action))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _answer(self, action: RunFunction) -> None:
+        output = await self._surroundings.run_function(self.plan, action)
+        self.control(FunctionResult(action.call_id, output))
+
+    def _ended(self, action: Ended) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for task in self._running:
+            task.cancel()
+        self._surroundings.ended(self, action.ending)

@@ -1,0 +1,101 @@
+"""The model's leg, plain: a `websockets` client that opens a Realtime session and carries its texts both ways."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.typing import Subprotocol
+
+from bridge.edge.model_leg import CLOSE_WITHIN_S, MAX_MESSAGE_BYTES, WAITING_BYTES, ModelLeg, RefusedError, shared_tls
+from bridge.edge.writer import Writer
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+    from bridge.edge.driver import Driver
+    from bridge.settings import AudioFormat
+    from bridge.wire.endpoint import Endpoint
+
+
+class ModelSocket(ModelLeg):
+    """One session's socket: a task that reads, and one that writes what waits."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        endpoint: Endpoint,
+        *,
+        connect_timeout_s: float,
+        input_format: AudioFormat = "g711_ulaw",
+        output_format: AudioFormat = "g711_ulaw",
+    ) -> None:
+        self._socket: ClientConnection | None = None
+        self._writer = Writer(self._write, limit_bytes=WAITING_BYTES, overflowed=lambda: self._lost("overflowed"))
+        self._put = self._writer.put
+        super().__init__(
+            driver,
+            endpoint,
+            connect_timeout_s=connect_timeout_s,
+            input_format=input_format,
+            output_format=output_format,
+        )
+
+    async def _open(self) -> None:
+        endpoint = self._endpoint
+        try:
+            async with self._driver.clock.timeout(self._connect_timeout_s):
+                self._socket = await connect(
+                    endpoint.url,
+                    additional_headers=endpoint.headers,
+                    subprotocols=[Subprotocol(name) for name in endpoint.subprotocols] or None,
+                    ssl=shared_tls() if endpoint.url.startswith("wss:") else None,
+                    compression=None,
+                    max_size=MAX_MESSAGE_BYTES,
+                    open_timeout=None,
+                    close_timeout=CLOSE_WITHIN_S,
+                )
+        except InvalidStatus as error:
+            raise RefusedError(error.response.status_code) from error
+        except InvalidHandshake as error:
+            raise ValueError(str(error)) from error
+
+    async def _carry(self) -> None:
+        assert self._socket is not None  # noqa: S101 - `_open` is done
+        writing = asyncio.get_running_loop().create_task(self._writing(self._socket))
+        try:
+            self._connected()
+            await self._read(self._socket)
+        finally:
+            self._writer.close()
+            await writing
+
+    async def _read(self, socket: ClientConnection) -> None:
+        try:
+            while True:
+                text = await socket.recv()
+                if isinstance(text, bytes):
+                    text = b""  # a binary frame is no event: counted as malformed
+                self._receive(text)
+        except ConnectionClosed as closed:
+            code = closed.rcvd.code if closed.rcvd is not None else 1006
+            reason = closed.rcvd.reason if closed.rcvd is not None else ""
+            self._lost("closed", f"{code} {reason}".strip())
+
+    async def _writing(self, socket: ClientConnection) -> None:
+        try:
+            await self._writer.run()
+        except ConnectionClosed:
+            return  # the reader reports it
+        await socket.close()
+
+    async def _write(self, text: str | bytes) -> None:
+        if self._socket is not None:
+            await self._socket.send(text, text=True)
+
+    def _leave(self) -> None:
+        self._writer.close()
+        if self._socket is None:
+            self.task.cancel()

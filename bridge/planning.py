@@ -1,0 +1,94 @@
+"""Makes the plan of a call: the agent with the call's variables, its functions, and where it may be transferred to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.call.plan import Colleague, Plan
+from bridge.call.tools import tools_of
+from bridge.settings import model_for
+from bridge.template import fill
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bridge.call.plan import CallInfo, Outgoing
+    from bridge.edge.functions import FunctionRunner
+    from bridge.settings import Agent, Json, Settings
+
+
+class Planner:
+    """Makes plans by the settings; for each, first `variables`, which may take seconds, then `plan`.
+
+    Args:
+        settings: the configuration.
+        functions: runs `before_call`, and knows what the operator's functions take.
+    """
+
+    def __init__(self, settings: Settings, functions: FunctionRunner) -> None:
+        self._settings = settings
+        self._functions = functions
+        self._schemas = functions.schemas
+
+    async def variables(self, info: CallInfo) -> dict[str, str]:
+        """What the agent's `before_call` knows about the call; nothing when there is none, or it fails."""
+        before_call = self._settings.agents[info.agent].before_call
+        return await self._functions.run_before_call(info, before_call) if before_call else {}
+
+    def plan(
+        self,
+        info: CallInfo,
+        variables: Mapping[str, str],
+        *,
+        by_sip: bool = False,
+        outgoing: Outgoing | None = None,
+    ) -> Plan:
+        """The plan of one call.
+
+        Args:
+            info: who, whom, and which agent.
+            variables: fill instructions and greeting in, besides `from`, `to` and the call's own parameters.
+            by_sip: whether the other side came, or is called, by SIP: only then it can be referred.
+            outgoing: of a call that the bridge places.
+        """
+        settings = self._settings
+        values = {**info.parameters, "from": info.from_number, "to": info.to_number, **variables}
+        agent = _filled(settings.agents[info.agent], values)
+        others = _reachable(settings.agents, info.agent)
+        tools = {tool for one in (agent, *map(settings.agents.__getitem__, others)) for tool in one.tools}
+        colleagues = {
+            name: Colleague(_filled(settings.agents[name], values), self._tools(settings.agents[name], by_sip=by_sip))
+            for name in others
+        }
+        return Plan(
+            call_sid=info.call_sid,
+            agent=agent,
+            dialect=model_for(settings.model, agent).dialect,
+            tools=self._tools(agent, by_sip=by_sip),
+            functions=frozenset(tools & settings.functions.keys()),
+            destinations=settings.destinations,
+            fillers={name: function.filler for name, function in settings.functions.items() if function.filler},
+            collects={name: f.collect for name, f in settings.functions.items() if f.collect is not None},
+            colleagues=colleagues,
+            info=info,
+            outgoing=outgoing,
+            claim_within_s=settings.limits.token_ttl_s,
+            max_call_s=settings.limits.max_call_s,
+        )
+
+    def _tools(self, agent: Agent, *, by_sip: bool) -> tuple[Json, ...]:
+        return tools_of(agent, self._settings, self._schemas, caller_by_sip=by_sip)
+
+
+def _reachable(agents: Mapping[str, Agent], first: str) -> list[str]:
+    """Whom a conversation that begins with this agent may get to, over however many others; perhaps back to them."""
+    found = list(agents[first].hand_over_to)
+    for name in found:  # grows meanwhile
+        found += [other for other in agents[name].hand_over_to if other not in found]
+    return found
+
+
+def _filled(agent: Agent, values: Mapping[str, str]) -> Agent:
+    """The agent with its variables filled in for one call."""
+    texts = {key: fill(getattr(agent, key), values) for key in ("instructions", "greeting_message")}
+    return agent.model_copy(update=texts)
