@@ -105,6 +105,7 @@ class Bridge:
             )
             stack.push_async_callback(self.desk.close)
             listener = listen(settings.server.host, settings.server.port)
+            stack.callback(listener.close)  # in case that nobody comes to serve it
             self.port = listener.getsockname()[1]
             if settings.server.media_port:
                 await stack.enter_async_context(fast_door(settings, self.desk, self.clock))

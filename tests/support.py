@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,9 +165,11 @@ async def start(
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port that nobody listens on, and that the system gives to no connection going out in the meantime."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)  # below those that are given out, on Linux and elsewhere
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def speech(seconds: float) -> bytes:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import free_port
+
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "fixtures" / "calls" / "demo.toml"
 TAPE = ROOT / "fixtures" / "tapes" / "goodbye.tape"
@@ -79,11 +81,11 @@ def test_demo_call_is_answered_cut_and_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("door", ["plain", "fast"])
-def test_call_in_real_time_reaches_a_bridge_that_runs(tmp_path: Path, door: str, unused_tcp_port: int) -> None:
+def test_call_in_real_time_reaches_a_bridge_that_runs(tmp_path: Path, door: str) -> None:
     """A recording is played at `serve`, whose credential the command finds by itself, through either door."""
     server = ["port = 0"]
     if door == "fast":
-        server += [f"media_port = {unused_tcp_port}", 'media_url = "wss://media.voicebridge.test"']
+        server += [f"media_port = {free_port()}", 'media_url = "wss://media.voicebridge.test"']
     (tmp_path / "own.toml").write_text("\n".join(["[server]", *server]))
     with serving("--config", "own.toml", cwd=tmp_path) as (_, url):
         run = voicebridge("call", HOURS, "--to", url, "--json", "--config", "own.toml", cwd=tmp_path)
