@@ -11,7 +11,7 @@ A turn is decoded up to three times:
 
 Phone audio is brought to the 16 kHz of the acoustic model (American English; it comes with pocketsphinx) by repeating
 each sample: the images above 4 kHz fill the band that the model expects to be full, and halve its errors against a
-resampling. What was measured is in `docs/rehearsal.md`.
+resampling. What was measured is in `fixtures/calls/README.md`.
 """
 
 from __future__ import annotations
