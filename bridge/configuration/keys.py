@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 
-from bridge.agent_settings import Agent, Params
 from bridge.configuration.vocabulary import SESSION_KEYS, SPELLINGS, WITHOUT_EFFECT
 from bridge.settings import Settings
+from bridge.settings.agent import Agent, Params
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

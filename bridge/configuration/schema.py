@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.agent_settings import Agent, Params
 from bridge.configuration.keys import is_secret
 from bridge.configuration.vocabulary import SESSION_KEYS, SPELLINGS, WITHOUT_EFFECT
 from bridge.settings import Destination, Fallback, Function, Limits, Line, Mcp, Model, Server, Settings, Shared, Storage
 from bridge.settings import Twilio as TwilioTable
+from bridge.settings.agent import Agent, Params
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -1,6 +1,6 @@
 """Other people's words for an agent's keys: a Realtime session, beta or GA, or an Agora `mllm` block, pasted in.
 
-`canonical` brings a pasted table into the form of `bridge.agent_settings.Agent`: nested fields come up, renamed ones
+`canonical` brings a pasted table into the form of `bridge.settings.agent.Agent`: nested fields come up, renamed ones
 get their name, values are rewritten, and what has no counterpart on a phone is left out with a notice, or refused. A
 session may stand in the agent's table itself or under `params`; where both say something the table's own key wins. That
 is Agora's rule for `turn_detection` and for `modalities` against `input_modalities` and `output_modalities`; here it

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.agent_settings import Keys
 from bridge.configuration import Loaded
+from bridge.settings.agent import Keys
 
 Load = Callable[..., Loaded]
 Problems = Callable[..., list[str]]
