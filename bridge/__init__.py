@@ -7,3 +7,7 @@ session). Floors are folders and legs are file names, so the way of one frame is
 
 `docs/architecture.md` tells why it is built so, `docs/glossary.md` what the words mean.
 """
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

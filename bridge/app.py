@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Self
 from hypercorn.asyncio import serve as serve_http
 from hypercorn.config import Config
 from pydantic import SecretStr
-from quart import Quart, jsonify
+from quart import Quart
 from werkzeug.exceptions import HTTPException
 
+from bridge import health
 from bridge.api import OperatorApi, http_error
 from bridge.clock import Clock
 from bridge.desk import FrontDesk
@@ -29,20 +30,21 @@ from bridge.edge.model import ModelSocket
 from bridge.edge.recorder import Tapes
 from bridge.edge.window import BoundedReceive
 from bridge.errors import BridgeError, ConfigurationError
+from bridge.metrics import Metrics
 from bridge.recent import RecentCalls
 from bridge.settings import Twilio
 from twiml.calls import CallControl
 from twiml.webhooks import Webhooks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from types import TracebackType
-
-    from quart import Response
 
     from bridge.desk import Observer
     from bridge.edge.caller_fast import FastDoor
     from bridge.edge.model_leg import ModelLeg
     from bridge.settings import Settings
+    from bridge.snapshots import Snapshot
 
 REHEARSED_URL = "https://voicebridge.test"
 """What a bridge without a public address is called in rehearsals; the domain is reserved (RFC 6761)."""
@@ -73,6 +75,7 @@ class Bridge:
         self.settings = complete(settings)
         self.clock = clock or Clock()
         self.recent = RecentCalls()
+        self.metrics = Metrics()
         self._observers = (self.recent, *observers)
         self._runner = runner
         self._stack = AsyncExitStack()
@@ -92,14 +95,16 @@ class Bridge:
             settings = self.settings
             if settings.model.provider == "embedded":
                 settings = self.settings = await start_embedded_model(settings, self.clock, stack)
-            functions = await stack.enter_async_context(self._runner(settings.functions, self.clock))
+            runner = self._runner(settings.functions, self.clock, report=self._function_failed)
+            functions = await stack.enter_async_context(runner)
             control = await stack.enter_async_context(call_control(settings, self.clock)) if by_rest(settings) else None
             self.desk = FrontDesk(
                 settings,
                 self.clock,
                 functions=functions,
                 control=control,
-                tapes=tapes(settings, stack),
+                tapes=tapes(settings, stack, self.metrics.tape_failed),
+                metrics=self.metrics,
                 model_leg=model_leg(settings),
                 observers=self._observers,
             )
@@ -169,16 +174,16 @@ class Bridge:
         app.add_websocket("/media", "media", door.serve)
         app.add_websocket("/media/<instance>", "media-of-instance", door.serve)
 
-        @app.get("/healthz")
-        async def healthz() -> Response:
-            return jsonify(status="alive")
-
-        @app.get("/readyz")
-        async def readyz() -> tuple[Response, int]:
-            ready = not desk.calls.is_draining
-            return jsonify(status="ready" if ready else "draining", calls=len(desk.calls)), 200 if ready else 503
-
+        app.register_blueprint(health.blueprint(desk.calls, self._numbers))
         return app
+
+    def _function_failed(self, event: str, fields: dict[str, object]) -> None:
+        self.metrics.function_failed(str(fields.get("function")), str(fields.get("reason")))
+        _log.warning(event, extra=fields)
+
+    async def _numbers(self) -> Iterable[Snapshot]:
+        """What Prometheus reads, of each process that is part of this bridge."""
+        return [self.metrics.snapshot()]
 
 
 def complete(settings: Settings) -> Settings:
@@ -245,11 +250,16 @@ def _require_picows() -> None:
         raise ConfigurationError(message, key="server.media_port")
 
 
-def tapes(settings: Settings, stack: AsyncExitStack) -> Tapes | None:
-    """What records the calls, if they are to be recorded."""
+def tapes(settings: Settings, stack: AsyncExitStack, counted: Callable[[], object]) -> Tapes | None:
+    """What records the calls, if they are to be recorded; `counted` is called for each tape that fails."""
     if not settings.tape.record:
         return None
-    recorders = Tapes(settings, failed=lambda error: _log.error("tape.failed", extra={"reason": error.strerror}))
+
+    def failed(error: OSError) -> None:
+        counted()
+        _log.error("tape.failed", extra={"reason": error.strerror})
+
+    recorders = Tapes(settings, failed=failed)
     stack.push_async_callback(asyncio.to_thread, recorders.close)
     return recorders
 

@@ -20,6 +20,7 @@ from bridge.carrier_requests import CarrierRequests
 from bridge.edge.admission import Admission
 from bridge.edge.driver import Driver
 from bridge.edge.model import ModelSocket
+from bridge.metrics import Metrics
 from bridge.outbound import Outbound, answered_by
 from bridge.planning import Planner
 from bridge.settings import model_for
@@ -70,6 +71,7 @@ class FrontDesk:
         functions: runs the operator's own.
         control: the carrier's REST interface; None without credentials, or when calls leave their stream by `action`.
         model_leg: the client that opens sessions.
+        metrics: counts what happens; by default for itself alone.
         tapes: records calls; None when they are not to be.
         observers: told what happens.
     """
@@ -83,24 +85,26 @@ class FrontDesk:
         control: CallControl | None = None,
         tapes: Tapes | None = None,
         model_leg: type[ModelLeg] = ModelSocket,
+        metrics: Metrics | None = None,
         observers: tuple[Observer, ...] = (),
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.refusals: dict[str, int] = {}
+        self.metrics = metrics or Metrics()
         limits = settings.limits
         self.calls: Admission[Driver] = Admission(
             max_calls=limits.max_calls,
             calls_per_minute_per_caller=limits.calls_per_minute_per_caller,
             token_ttl_s=limits.token_ttl_s,
         )
+        self.metrics.watch(self.calls, limit=limits.max_calls)
         token = settings.twilio.auth_token.get_secret_value()
         server = settings.server
         self.validator = Validator([token], server.public_url, server.media_url) if token else None
         self._functions = functions
         self._record_call = tapes.open if tapes is not None else None
         self._model_leg = model_leg
-        self._observers = observers
+        self._observers = (self.metrics, *observers)
         self._orders: OrderedDict[str, _Ordered] = OrderedDict()
         self._transfers = Transfers(settings, control)
         self._planner = Planner(settings, functions)
@@ -165,6 +169,7 @@ class FrontDesk:
 
     async def fallback(self, notice: FallbackNotice) -> None:
         """The carrier could not use an answer of ours."""
+        self.metrics.fell_back()
         _log.warning("webhook.fell_back", extra={"call_sid": notice.call_sid, "error_code": notice.error_code})
 
     async def call_status(self, status: CallStatus) -> None:
@@ -201,7 +206,7 @@ class FrontDesk:
 
     def refused(self, reason: str) -> None:
         """A request was turned away."""
-        self.refusals[reason] = self.refusals.get(reason, 0) + 1
+        self.metrics.refused(reason)
         _log.warning("request.refused", extra={"reason": reason})
 
     # Who may come in
@@ -307,7 +312,7 @@ class FrontDesk:
         return self.calls.renew(driver.plan.call_sid, self.clock.now()) or place.token
 
     def _turn_away(self, reason: str, document: str) -> str:
-        self.refusals[reason] = self.refusals.get(reason, 0) + 1
+        self.metrics.turned_away(reason)
         _log.info("call.turned_away", extra={"reason": reason})
         return document
 

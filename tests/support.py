@@ -95,6 +95,25 @@ class Rehearsal:
         server = self.bridge.settings.server
         return f"ws://127.0.0.1:{server.media_port or self.bridge.port}"
 
+    def number(self, name: str, **labels: str) -> float:
+        """The value of a series of `/metrics` now; 0 when there is none."""
+        return sum(self.numbers(name, **labels).values())
+
+    def numbers(self, name: str, **labels: str) -> dict[tuple[str, ...], float]:
+        """The values of every series of that name with these labels, by the values of their other labels."""
+        return {
+            tuple(value for key, value in found.items() if key not in labels): amount
+            for family in self.bridge.metrics.snapshot()
+            for series, found, amount in family["samples"]
+            if series == name and labels.items() <= found.items()
+        }
+
+    @property
+    def refusals(self) -> dict[str, float]:
+        """How many requests were refused and callers turned away, by reason."""
+        refused, turned_away = "voicebridge_requests_refused_total", "voicebridge_calls_turned_away_total"
+        return {reason: count for (reason,), count in (self.numbers(refused) | self.numbers(turned_away)).items()}
+
     def is_empty(self) -> bool:
         """Whether nothing of any call is left in the bridge."""
         return not len(self.bridge.desk.calls)

@@ -84,6 +84,11 @@ class Call:
         return self._talk.memory
 
     @property
+    def marks_outstanding(self) -> int:
+        """How many pieces of speech are sent and not yet confirmed as heard."""
+        return self._talk.playout.marks_outstanding
+
+    @property
     def is_secret(self) -> bool:
         """Whether the caller is keying in what nobody may see: what comes from the caller must not be taken down."""
         return self._talk.requests.is_secret

@@ -56,7 +56,7 @@ async def test_a_wrong_token_is_refused_by_every_route(rehearsal: Start, method:
         assert (401, "unauthorized") == refusal(answer)
 
     assert [] == run.asked()
-    assert {"admin_token": 3} == run.bridge.desk.refusals
+    assert {"admin_token": 3} == run.refusals
 
 
 async def test_an_operator_api_without_a_token_is_off(rehearsal: Start) -> None:

@@ -39,7 +39,7 @@ async def test_a_handshake_with_a_wrong_signature_is_refused_before_the_socket_o
 
         assert 403 == refused.value.response.status_code
 
-    assert 2 == bridge.bridge.desk.refusals["handshake_signature"]
+    assert 2 == bridge.refusals["handshake_signature"]
     assert 1 == model.handshakes
     stream = await twilio.connect(url, SID)
     await stream.start(SID, token)
@@ -76,7 +76,7 @@ async def test_a_token_opens_one_stream_and_no_second(bridge: Rehearsal, twilio:
     await second.start(SID, token)
 
     assert 1008 == await second.closed()
-    assert {"stream_token": 1} == bridge.bridge.desk.refusals
+    assert {"stream_token": 1} == bridge.refusals
     assert 1 == len(bridge.bridge.desk.calls)
     assert first.socket.close_code is None
 
@@ -89,7 +89,7 @@ async def test_a_token_of_another_call_opens_nothing(bridge: Rehearsal, twilio: 
     await stream.start(SID, token)
 
     assert 1008 == await stream.closed()
-    assert {"stream_token": 1} == bridge.bridge.desk.refusals
+    assert {"stream_token": 1} == bridge.refusals
 
 
 async def test_a_call_that_is_not_claimed_is_given_up_with_its_session(rehearsal: Start, model: Model) -> None:
@@ -114,7 +114,7 @@ async def test_a_stream_that_never_starts_is_closed(bridge: Rehearsal, twilio: T
     stream = await twilio.connect(url, SID)
 
     assert 1008 == await stream.closed()
-    assert {"stream_start": 1} == bridge.bridge.desk.refusals
+    assert {"stream_start": 1} == bridge.refusals
 
 
 async def test_a_stream_that_talks_without_starting_is_closed(bridge: Rehearsal, twilio: Twilio) -> None:
@@ -124,7 +124,7 @@ async def test_a_stream_that_talks_without_starting_is_closed(bridge: Rehearsal,
     await stream.speak(b"\x01" * 160 * 20)
 
     assert 1008 == await stream.closed()
-    assert {"stream_start": 1} == bridge.bridge.desk.refusals
+    assert {"stream_start": 1} == bridge.refusals
 
 
 async def test_a_webhook_that_is_repeated_gets_the_same_answer(bridge: Rehearsal, model: Model, twilio: Twilio) -> None:

@@ -14,7 +14,7 @@ async def test_a_blocked_caller_is_rejected(rehearsal: Start) -> None:
     assert call.answered_s is None
     assert [] == run.seen.events()
     assert () == run.model.sessions
-    assert {"blocked": 1} == run.bridge.desk.refusals
+    assert {"blocked": 1} == run.refusals
 
 
 async def test_a_caller_outside_the_hours_hears_the_fallback(rehearsal: Start) -> None:
