@@ -17,6 +17,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = ""
     auth_token: str = ""
     calls: int
+    function: str = ""
+    """One that the first call's model calls when the window opens, as often as it fits in."""
     new_calls_per_s: float = 20
     warm_s: float = 2
     window_s: float = 8
@@ -33,6 +35,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     cpu_ms_per_call_s: float
     up_p50_ms: float
     up_p99_ms: float
+    up_max_ms: float
     down_p50_ms: float
     down_p99_ms: float
     clear_p50_ms: float
@@ -48,6 +51,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Frames of another call."""
     load_percent: float
     """Of its core: what the load itself took."""
+    answered: int
+    """Functions whose output came back."""
     load_late_p99_ms: float
     """How late the load was; more than a few milliseconds mean that the machine was busy with something else."""
 

@@ -40,6 +40,7 @@ class Subject:
         door: `plain` or `fast`; empty for a bridge of another make.
         tree: the checkout it runs from.
         tape: whether it writes tapes.
+        function: one of `bench.functions` that runs all the time, of one of the calls.
         command: of a bridge of another make, which finds `PORT` and `REALTIME_URL` in its environment.
         path: where that one takes media streams.
     """
@@ -48,6 +49,7 @@ class Subject:
     door: str = ""
     tree: Path = field(default=ROOT)
     tape: bool = False
+    function: str = ""
     command: str = ""
     path: str = "/media-stream"
 
@@ -112,6 +114,7 @@ def _job(subject: Subject, pid: int, ports: tuple[int, int], calls: int, effort:
         pid=pid,
         media_url=media_url + subject.path if subject.command else media_url,
         calls=calls,
+        function=subject.function,
         new_calls_per_s=effort.new_calls_per_s,
         warm_s=effort.warm_s,
         window_s=effort.window_s,
@@ -128,6 +131,12 @@ AUTH_TOKEN = secrets.token_hex(16)
 def _configuration(subject: Subject, folder: Path, ports: tuple[int, int], model_url: str) -> str:
     fast = f'media_port = {ports[1]}\nmedia_url = "{MEDIA_URL}"\n' if subject.door == "fast" else ""
     tape = f'[tape]\nrecord = true\ndirectory = "{folder}/tapes"\n' if subject.tape else ""
+    function = (
+        f'[functions.{subject.function}]\npython = "bench.functions:{subject.function}"\ntimeout_s = 10\n'
+        if subject.function
+        else ""
+    )
+    tools = f'tools = ["{subject.function}"]\n' if subject.function else ""
     return f"""
 [server]
 port = {ports[0]}
@@ -143,12 +152,12 @@ url = "{model_url}"
 api_key = "bench"
 [agents.reception]
 instructions = "You are a helpful assistant."
-[lines]
+{tools}[lines]
 default = "reception"
 [limits]
 max_calls = 10000
 calls_per_minute_per_caller = 1000
-{tape}"""
+{tape}{function}"""
 
 
 @contextmanager

@@ -29,12 +29,14 @@ import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_connect, ws_create_server
 
 from bench.figures import Figures, Job, percentile
+from bench.functions import TAKES_S
 from bench.processes import cpu_s, rss_kb
 
 FRAME_MS, FRAME_BYTES = 20, 160
 DELTA_MS = 200
 DELTAS_PER_TURN = 50
 """Ten seconds."""
+FUNCTION_EVERY_S = TAKES_S + 0.5
 STAMP = struct.Struct("<IIQQ")
 STAMP_CHARACTERS = 32
 """24 bytes as base64."""
@@ -57,6 +59,7 @@ class Tally:
         self.webhook_ms: list[float] = []
         self.lost = 0
         self.misplaced = 0
+        self.answered = 0
 
     def arrived(self, latencies: list[float], stamp: bytes, sender: Counter) -> None:
         """A stamped piece of sound has come."""
@@ -128,6 +131,7 @@ class Peer(Socket):
         self._caller = Counter()
         self._deltas = 0
         self._turn = 0
+        self._calls = 0
 
     @property
     def caller(self) -> int:
@@ -148,6 +152,16 @@ class Peer(Socket):
             session = json.loads(text)["session"] | {"audio": _FORMATS}
             self.send(json.dumps({"type": "session.updated", "event_id": "event_1", "session": session}))
             self.is_configured = True
+        elif b'"function_call_output"' in text:
+            self._tally.answered += 1
+
+    def call_function(self, name: str) -> None:
+        """Call one of the operator's functions, in the response that is being spoken."""
+        self._calls += 1
+        call = {"name": name, "call_id": f"call_{self._calls}", "arguments": "{}"}
+        item = {"id": f"item_f{self._calls}", "type": "function_call", "status": "completed", **call}
+        done = {"response_id": f"resp_{self._number}_{self._turn}", "output_index": 1, "item": item}
+        self.send(json.dumps({"type": "response.output_item.done", "event_id": "event_7", **done}))
 
     def speak(self) -> None:
         """The next 200 ms, with their words; before the first of a turn, its response and item."""
@@ -394,12 +408,15 @@ async def _play(job: Job, tally: Tally, peers: Peers) -> Figures:
     ticking = asyncio.create_task(Metronome(tally, callers, peers).run())
     await asyncio.sleep(job.warm_s)
     tally.is_open = True
+    probing = asyncio.create_task(_call_functions(job.function, peers.all[0])) if job.function else None
     cpu_0, own_0, opened = cpu_s(job.pid), time.process_time(), time.monotonic()
     await asyncio.sleep(job.window_s)
     cpu_1, own_1, seconds = cpu_s(job.pid), time.process_time(), time.monotonic() - opened
     tally.is_open = False
     full_kb = rss_kb(job.pid)
     ticking.cancel()
+    if probing is not None:
+        probing.cancel()
     figures = Figures(
         calls=job.calls,
         alive=sum(caller.is_open for caller in callers),
@@ -407,6 +424,7 @@ async def _play(job: Job, tally: Tally, peers: Peers) -> Figures:
         cpu_ms_per_call_s=(cpu_1 - cpu_0) / seconds / job.calls * 1000,
         up_p50_ms=percentile(tally.up_ms, 50),
         up_p99_ms=percentile(tally.up_ms, 99),
+        up_max_ms=percentile(tally.up_ms, 100),
         down_p50_ms=percentile(tally.down_ms, 50),
         down_p99_ms=percentile(tally.down_ms, 99),
         clear_p50_ms=percentile(tally.clear_ms, 50),
@@ -417,6 +435,7 @@ async def _play(job: Job, tally: Tally, peers: Peers) -> Figures:
         lost=tally.lost,
         misplaced=tally.misplaced,
         load_percent=(own_1 - own_0) / seconds * 100,
+        answered=tally.answered,
         load_late_p99_ms=percentile(tally.late_ms, 99),
     )
     for caller in callers:
@@ -424,6 +443,13 @@ async def _play(job: Job, tally: Tally, peers: Peers) -> Figures:
             caller.hang_up()
     await asyncio.sleep(0.5)
     return figures
+
+
+async def _call_functions(name: str, peer: Peer) -> None:
+    """Keep a function of the operator's running."""
+    while True:
+        peer.call_function(name)
+        await asyncio.sleep(FUNCTION_EVERY_S)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,11 @@ Results = dict[tuple[str, int], list[Figures]]
 
 NOISE_MS = 3.0
 """A load that was later than this, 1 time in 100, had not its core to itself: latencies of that run say little."""
+HELD_MS = 500.0
+"""A frame that took as long was held up by more than a busy machine; a function of the probe takes ten times that."""
 _HEAD = (
-    f"{'':<16}{'calls':>6}{'runs':>5}{'cpu %':>7}{'ms/call-s':>10}{'up p50':>8}{'p99':>7}{'down p50':>9}{'p99':>7}"
-    f"{'clear p99':>10}{'KB/call':>8}{'set-up ms':>10}{'webhook p99':>12}{'load late':>10}"
+    f"{'':<16}{'calls':>6}{'runs':>5}{'cpu %':>7}{'ms/call-s':>10}{'up p50':>8}{'p99':>7}{'max':>7}{'down p50':>9}"
+    f"{'p99':>7}{'clear p99':>10}{'KB/call':>8}{'set-up ms':>10}{'webhook p99':>12}{'load late':>10}"
 )
 
 
@@ -42,9 +44,14 @@ def _line(name: str, runs: Sequence[Figures]) -> str:
     remarks += ["noisy"] if f.load_late_p99_ms > NOISE_MS else []
     return (
         f"{name:<16}{f.calls:>6.0f}{len(runs):>5}{f.cpu_percent:>7.1f}{f.cpu_ms_per_call_s:>10.3f}{f.up_p50_ms:>8.2f}"
-        f"{f.up_p99_ms:>7.2f}{f.down_p50_ms:>9.2f}{f.down_p99_ms:>7.2f}{f.clear_p99_ms:>10.2f}{f.kb_per_call:>8.0f}"
+        f"{f.up_p99_ms:>7.2f}{f.up_max_ms:>7.1f}{f.down_p50_ms:>9.2f}{f.down_p99_ms:>7.2f}{f.clear_p99_ms:>10.2f}{f.kb_per_call:>8.0f}"
         f"{f.setup_cpu_ms_per_call:>10.2f}{f.webhook_p99_ms:>12.1f}{f.load_late_p99_ms:>10.1f}  {', '.join(remarks)}"
     ).rstrip()
+
+
+def notices_nothing(runs: Iterable[Figures]) -> bool:
+    """Whether a function was answered in each run, and no frame of any call waited for it."""
+    return all(run.answered and run.up_max_ms < HELD_MS for run in runs)
 
 
 def as_json(results: Results, machine: dict[str, str]) -> str:
