@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _model(add)
     _replay(add)
     _tape(add)
+    _number(add)
     _config(add)
     return parser
 
@@ -171,6 +172,31 @@ def _tape(add: Callable[..., argparse.ArgumentParser]) -> None:
         command.add_argument("to", metavar="FILE", type=Path, help="what is written")
 
 
+def _number(add: Callable[..., argparse.ArgumentParser]) -> None:
+    parser = add("number", help="Show whom Twilio's numbers ask, and let them ask this bridge.")
+    inner = parser.add_subparsers(title="commands", required=True, metavar="COMMAND").add_parser
+    show = _command(
+        inner, "list", "Show the account's numbers and whom they ask.", "voicebridge number list --config bridge.toml"
+    )
+    show.set_defaults(run=lambda o: _run(_numbers().list_numbers(_file(o), os.environ, o)))
+    point = _command(
+        inner,
+        "point",
+        "Let numbers ask this bridge; what changes is shown first. Exit code 2: there is a change and no --yes.",
+        "voicebridge number point                    # the numbers of [lines]; asks before it changes them",
+        "voicebridge number point +15551230000 --yes",
+        "voicebridge number point --fallback-url https://static.example.com/fallback.xml",
+    )
+    point.add_argument("numbers", metavar="NUMBER", nargs="*", help="which (default: those of [lines])")
+    point.add_argument(
+        "--fallback-url", metavar="URL", default="", help="asked when the bridge fails (default: twilio.fallback_url)"
+    )
+    point.add_argument("--yes", action="store_true", help="change it without asking")
+    point.set_defaults(run=lambda o: _run(_numbers().point(_file(o), os.environ, o)))
+    for command in (show, point):
+        command.add_argument("--json", action="store_true", help="for machines")
+
+
 def _config(add: Callable[..., argparse.ArgumentParser]) -> None:
     parser = add("config", help="Check, show or describe the configuration.")
     inner = parser.add_subparsers(title="commands", required=True, metavar="COMMAND").add_parser
@@ -181,9 +207,19 @@ def _config(add: Callable[..., argparse.ArgumentParser]) -> None:
     check.set_defaults(run=lambda o: _print(configuration.check(_file(o), os.environ, as_json=o.json)))
     show = _command(inner, "show", "Print the effective values, secrets masked.", "voicebridge config show")
     show.add_argument("--json", action="store_true", help="for machines")
-    show.set_defaults(run=lambda o: _print(configuration.show(_file(o), os.environ, as_json=o.json)))
+    show.add_argument(
+        "--fallback-twiml", action="store_true", help="the document to host elsewhere, for twilio.fallback_url"
+    )
+    show.set_defaults(run=_show_configuration)
     schema = _command(inner, "schema", "Print the JSON Schema, for editors.", "voicebridge config schema > schema.json")
     schema.set_defaults(run=lambda _: _print(configuration.schema()))
+
+
+def _show_configuration(options: argparse.Namespace) -> int:
+    if options.fallback_twiml:
+        print(_commands().fallback_document(_file(options), os.environ))
+        return 0
+    return _print(configuration.show(_file(options), os.environ, as_json=options.json))
 
 
 def _command(
@@ -212,6 +248,12 @@ def _commands() -> ModuleType:
     from bridge import commands  # noqa: PLC0415
 
     return commands
+
+
+def _numbers() -> ModuleType:
+    from bridge import numbers  # noqa: PLC0415 - as above
+
+    return numbers
 
 
 def _print(outcome: configuration.Outcome | tapes.Answer) -> int:

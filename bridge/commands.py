@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bridge import log, rendezvous, watch
+from bridge import log, rendezvous, standing, watch
 from bridge.app import Bridge
 from bridge.clock import Clock
 from bridge.configuration import load
@@ -101,6 +101,11 @@ async def call(file: Path | None, environ: Mapping[str, str], options: argparse.
         if options.wav:
             print(f"sound: {options.wav} (left: the caller; right: what the caller heard)")
     return 1 if rehearsed.failures else 0
+
+
+def fallback_document(file: Path | None, environ: Mapping[str, str]) -> str:
+    """The fallback as a document to be hosted elsewhere, where it does not fail with the bridge."""
+    return standing.fallback_document(load(file, environ).settings)
 
 
 async def model(file: Path | None, environ: Mapping[str, str], options: argparse.Namespace) -> int:

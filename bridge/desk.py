@@ -24,6 +24,7 @@ from bridge.metrics import Metrics
 from bridge.outbound import Outbound, answered_by
 from bridge.planning import Planner
 from bridge.settings import model_for
+from bridge.standing import fallback_document
 from bridge.transfers import Transfers
 from bridge.wire.endpoint import endpoint
 from twiml import documents
@@ -195,14 +196,7 @@ class FrontDesk:
 
     def fallback_document(self) -> str:
         """What the caller hears when the model cannot be used."""
-        fallback = self.settings.fallback
-        destination = self.settings.destinations.get(fallback.destination)
-        callee = None
-        if destination is not None:
-            callee = documents.Callee(
-                to=destination.to, timeout_s=destination.timeout_s, caller_id=destination.caller_id
-            )
-        return documents.fallback(fallback.say, callee)
+        return fallback_document(self.settings)
 
     def refused(self, reason: str) -> None:
         """A request was turned away."""

@@ -44,5 +44,7 @@ class Twilio(Frozen):
     """No signatures are checked; refused unless `server.host` is loopback."""
     api_url: HttpUrl = "https://api.twilio.com"
     """REST interface: a Twilio region's, or a rehearsal's."""
+    fallback_url: HttpUrl = ""
+    """What `number point` has Twilio ask when the bridge fails; empty: the bridge's own, which may fail with it."""
     control: Literal["rest", "action"] = "rest"
     """How a call leaves its stream: `rest` updates it, `action` closes the stream and answers `<Connect action>`."""

@@ -170,7 +170,8 @@ def test_user_who_is_wrong_is_told_the_way_out(tmp_path: Path, arguments: tuple[
 @pytest.mark.parametrize(
     "command",
     ["serve", "call", "model", "replay", "config check", "config show", "config schema"]
-    + [f"tape {name}" for name in ("show", "wav", "redact", "cut")],
+    + [f"tape {name}" for name in ("show", "wav", "redact", "cut")]
+    + ["number list", "number point"],
 )
 def test_every_command_shows_an_example_in_its_help(tmp_path: Path, command: str) -> None:
     """`--help` has a line that can be copied."""
@@ -178,3 +179,13 @@ def test_every_command_shows_an_example_in_its_help(tmp_path: Path, command: str
 
     assert 0 == run.returncode
     assert f"examples:\n  voicebridge {command}" in run.stdout
+
+
+def test_fallback_is_printed_to_be_hosted_elsewhere(tmp_path: Path) -> None:
+    """The same document that the bridge would answer, and nothing around it."""
+    (tmp_path / "own.toml").write_text('[fallback]\nsay = "Call later."\n')
+
+    run = voicebridge("config", "show", "--fallback-twiml", "--config", "own.toml", cwd=tmp_path)
+
+    assert "<Response><Say>Call later.</Say><Hangup /></Response>" in run.stdout
+    assert (0, "") == (run.returncode, run.stderr)

@@ -9,6 +9,7 @@ twiml.py         TwiML text to verbs                               flow.py      
 verbs.py         the interpreter; longer verbs: dial.py, gather.py, queues.py, conferences.py
 stream.py        <Connect><Stream>: the media stream and its playout buffer
 rest.py          the REST interface; rest_server.py serves it, rest_resources.py is its JSON, outbound.py, recordings.py
+account.py       the account: numbers and whom they ask, permissions; rest_account.py is its part of the interface
 ```
 
 Start reading at `carrier.py`, then `call.py`, `verbs.py` and `stream.py`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
+from bridge.rehearsal.carrier.account import AccountBook
 from bridge.rehearsal.carrier.call import Call, StatusCallback
 from bridge.rehearsal.carrier.conferences import Conference
 from bridge.rehearsal.carrier.flow import Goto
@@ -49,6 +50,7 @@ class Carrier:
         record: every request made and received, in order.
         warnings: what Twilio would have logged as error or warning.
         calls: every leg there was, in order.
+        account: the account as its REST interface shows it.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Carrier:
         self.account_sid = account_sid
         self.auth_token = auth_token
         self.clock = clock
-        self.numbers = numbers
+        self.account = AccountBook.of(numbers)
         self.destinations = dict(destinations or {})
         self.voice = voice or _hum
         self.record: list[Exchange] = []
@@ -100,6 +102,11 @@ class Carrier:
         await self.settled()
         await self._rest.stop()
         await self.webhooks.aclose()
+
+    @property
+    def numbers(self) -> Collection[str]:
+        """The account's numbers."""
+        return self.account.numbers.keys()
 
     @property
     def api_url(self) -> str:

@@ -1,5 +1,7 @@
 """Twilio's REST interface, as far as a voice bridge uses it: calls, their recordings, conferences and participants.
 
+What is about the account is in `rest_account`.
+
 `twilio.rest.Client` works against it when its `client.api.base_url` is the carrier's `api_url`. Sources: Twilio's pages
 `docs/voice/api/call-resource`, `/recording`, `/conference-resource`, `/conference-participant-resource`, and of the
 errors 20003, 20404, 21201, 21205, 21213 and 21220.
@@ -23,10 +25,11 @@ from bridge.rehearsal.carrier.outbound import Detection, following, placed
 from bridge.rehearsal.carrier.people import Callee
 from bridge.rehearsal.carrier.recordings import Recording
 from bridge.rehearsal.carrier.records import Exchange
+from bridge.rehearsal.carrier.rest_account import AccountInterface
 from bridge.rehearsal.carrier.rest_resources import (
+    RestError,
     call_resource,
     conference_resource,
-    number_resource,
     page,
     participant,
     recording_resource,
@@ -44,19 +47,11 @@ _BASE = f"/{API_VERSION}/Accounts/<account>"
 Form = MultiDict[str, str]
 
 
-class RestError(Exception):
-    """A refused request: HTTP status, Twilio's code, a sentence."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        self.status = status
-        self.code = code
-        super().__init__(message)
-
-
 def make_app(carrier: Carrier) -> Quart:
     """The HTTP application of one carrier."""
     app = Quart("carrier")
     _Interface(carrier).attach(app)
+    AccountInterface(carrier).attach(app)
     return app
 
 
@@ -75,7 +70,6 @@ class _Interface:
             ("/Calls/<sid>.json", ["GET"], self.fetch_call),
             ("/Calls/<sid>/Recordings.json", ["POST"], self.create_recording),
             ("/Calls/<sid>/Recordings/<recording>.json", ["POST"], self.update_recording),
-            ("/IncomingPhoneNumbers.json", ["GET"], self.list_numbers),
             ("/Conferences.json", ["GET"], self.list_conferences),
             ("/Conferences/<sid>.json", ["GET"], self.fetch_conference),
             ("/Conferences/<sid>.json", ["POST"], self.update_conference),
@@ -148,11 +142,6 @@ class _Interface:
             raise RestError(404, 20404, f"The requested resource /Recordings/{recording}.json was not found")
         found.change(form.get("Status", ""))
         return recording_resource(call, found)
-
-    # Numbers
-
-    async def list_numbers(self, account: str) -> Resource:  # noqa: ARG002
-        return page("incoming_phone_numbers", [number_resource(number) for number in self._carrier.numbers])
 
     # Conferences
 

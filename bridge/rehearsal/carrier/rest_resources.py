@@ -1,4 +1,4 @@
-"""How calls, recordings, numbers, conferences and participants look in the REST interface's JSON."""
+"""How calls, recordings, conferences, participants and refusals look in the REST interface's JSON."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from bridge.rehearsal.carrier.rooms import Seat
 
 Resource = dict[str, object]
+
+
+class RestError(Exception):
+    """A refused request: HTTP status, Twilio's code, a sentence."""
+
+    def __init__(self, status: int, code: int, message: str) -> None:
+        self.status = status
+        self.code = code
+        super().__init__(message)
 
 
 def call_resource(call: Call) -> Resource:
@@ -88,11 +97,6 @@ def participant(conference: Conference, seat: Seat, account_sid: str) -> Resourc
         "start_conference_on_enter": terms.starts,
         "end_conference_on_exit": terms.ends,
     }
-
-
-def number_resource(number: str) -> Resource:
-    """A phone number of the account."""
-    return {"sid": f"PN{int(number.lstrip('+')):032x}", "phone_number": number, "friendly_name": number}
 
 
 def page(key: str, resources: list[Resource]) -> Resource:

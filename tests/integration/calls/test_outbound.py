@@ -10,6 +10,7 @@ import pytest
 
 from bridge.call.plan import CallInfo
 from bridge.rehearsal.carrier import Call, Callee
+from bridge.rehearsal.carrier.account import AccountBook
 from bridge.rehearsal.conversation import FunctionCall, Reply
 from tests.client import CALLEE, LINES, TABLES, Operator, refusal
 from tests.support import ACCOUNT, LINE, MEDIA, Rehearsal, Start, speech
@@ -343,7 +344,7 @@ async def test_a_call_is_placed_from_any_number_of_the_account_and_from_no_other
     """One that no line has is looked for at the carrier."""
     own, other = "+15551239999", "+15551238888"
     run = await rehearsal(people={CALLEE: Callee(result="busy", after_s=0)}, **TABLES)
-    run.carrier.numbers = [own]
+    run.carrier.account = AccountBook.of([own])
     operator = Operator(run)
 
     refused = await operator.post("/api/calls", {"to": CALLEE, "from": other})

@@ -10,7 +10,8 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
-from bridge.rehearsal.carrier import Callee, Caller, Carrier
+from bridge.rehearsal.carrier import Callee, Caller, Carrier, Notice
+from bridge.rehearsal.carrier.account import AccountBook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -280,3 +281,36 @@ async def test_colleague_is_added_to_a_conference(bridge: Bridge, carrier: Carri
     assert (True, True) == (held.hold, held.muted)
     assert [None, "sales"] == labels
     assert 1 == len(conference.seats)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"voice_url": "bot.example.com/twiml"}, 11100),
+        ({"voice_method": "PUT"}, 21403),
+        ({"voice_fallback_url": "https://bot.example.com/fallback"}, 21405),
+    ],
+    ids=["no address", "no method", "a fallback of nothing"],
+)
+async def test_number_refuses_what_twilio_refuses(
+    carrier: Carrier, client: Client, wrong: dict[str, str], code: int
+) -> None:
+    """The code is Twilio's, and nothing changes."""
+    carrier.account = AccountBook.of([LINE])
+    own = carrier.account.numbers[LINE]
+
+    with pytest.raises(TwilioRestException) as caught:
+        await asyncio.to_thread(client.incoming_phone_numbers(own.sid).update, **wrong)
+
+    assert (400, code, "") == (caught.value.status, caught.value.code, own.voice_url)
+
+
+async def test_alerts_are_what_the_carrier_has_warned_of(carrier: Carrier, client: Client) -> None:
+    """The newest first, over pages."""
+    client.monitor.base_url = carrier.api_url
+    for code in (11200, 31921, 12100):
+        carrier.notice(Notice(code, "text", "", 0.0))
+
+    alerts = await asyncio.to_thread(client.monitor.v1.alerts.list, page_size=2)
+
+    assert ["12100", "31921", "11200"] == [alert.error_code for alert in alerts]
