@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import shutil
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from bridge.app import Bridge
 from bridge.clock import Clock
@@ -189,6 +193,12 @@ def free_port() -> int:
         port = 20_000 + secrets.randbelow(12_000)  # below those that are given out, on Linux and elsewhere
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
+
+
+def program(name: str) -> str:
+    """The path of a program that a test runs; the test is left out where it is not installed."""
+    path = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin")
+    return path or pytest.skip(f"{name} is not installed")
 
 
 def speech(seconds: float) -> bytes:
