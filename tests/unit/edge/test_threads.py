@@ -56,7 +56,7 @@ async def test_job_beyond_the_bound_is_refused_at_once() -> None:
 
 async def test_cancelled_job_that_waits_is_not_begun() -> None:
     """Nobody wants it any more."""
-    threads = Threads("test", size=1, waiting=1)
+    threads = Threads("test", size=1, waiting=2)
     release = threading.Event()
     ran: list[str] = []
     running = asyncio.create_task(threads.run(lambda: release.wait(10)))
