@@ -32,6 +32,7 @@ from bridge.edge.window import BoundedReceive
 from bridge.errors import BridgeError, ConfigurationError
 from bridge.metrics import Metrics
 from bridge.recent import RecentCalls
+from bridge.records.keeper import Records
 from bridge.settings import Twilio
 from twiml.calls import CallControl
 from twiml.webhooks import Webhooks
@@ -62,6 +63,7 @@ class Bridge:
         clock: shared with the carrier and the model of a rehearsal; by default the wall's.
         observers: told what happens in calls.
         runner: runs the operator's functions.
+        keeps_records: whether calls are written to `storage.url`, if the settings want it; not those of a rehearsal.
     """
 
     def __init__(
@@ -71,13 +73,16 @@ class Bridge:
         clock: Clock | None = None,
         observers: tuple[Observer, ...] = (),
         runner: type[FunctionRunner] = FunctionRunner,
+        keeps_records: bool = True,
     ) -> None:
         self.settings = complete(settings)
         self.clock = clock or Clock()
         self.recent = RecentCalls()
         self.metrics = Metrics()
+        self.records: Records | None = None
         self._observers = (self.recent, *observers)
         self._runner = runner
+        self._keeps_records = keeps_records and settings.records.keep
         self._stack = AsyncExitStack()
         self._stopping = asyncio.Event()
         self.desk: FrontDesk
@@ -95,6 +100,12 @@ class Bridge:
             settings = self.settings
             if settings.model.provider == "embedded":
                 settings = self.settings = await start_embedded_model(settings, self.clock, stack)
+            listener = listen(settings.server.host, settings.server.port)
+            stack.callback(listener.close)  # in case that nobody comes to serve it
+            self.port = listener.getsockname()[1]
+            if self._keeps_records:
+                self.records = records(settings, self.port, self.clock, self.metrics, stack)
+                self._observers = (self.records.observer, *self._observers)
             runner = self._runner(settings.functions, self.clock, report=self._function_failed)
             functions = await stack.enter_async_context(runner)
             control = await stack.enter_async_context(call_control(settings, self.clock)) if by_rest(settings) else None
@@ -109,9 +120,6 @@ class Bridge:
                 observers=self._observers,
             )
             stack.push_async_callback(self.desk.close)
-            listener = listen(settings.server.host, settings.server.port)
-            stack.callback(listener.close)  # in case that nobody comes to serve it
-            self.port = listener.getsockname()[1]
             if settings.server.media_port:
                 await stack.enter_async_context(fast_door(settings, self.desk, self.clock))
             serving = asyncio.create_task(self._serve(listener), name="http")
@@ -179,6 +187,8 @@ class Bridge:
 
     def _function_failed(self, event: str, fields: dict[str, object]) -> None:
         self.metrics.function_failed(str(fields.get("function")), str(fields.get("reason")))
+        if self.records is not None:
+            self.records.observer.function_failed(fields)
         _log.warning(event, extra=fields)
 
     async def _numbers(self) -> Iterable[Snapshot]:
@@ -262,6 +272,15 @@ def tapes(settings: Settings, stack: AsyncExitStack, counted: Callable[[], objec
     recorders = Tapes(settings, failed=failed)
     stack.push_async_callback(asyncio.to_thread, recorders.close)
     return recorders
+
+
+def records(settings: Settings, port: int, clock: Clock, metrics: Metrics, stack: AsyncExitStack) -> Records:
+    """What keeps a record of each call."""
+    kept = Records(settings, port, clock)
+    kept.start()
+    metrics.watch_records(kept.writer)
+    stack.push_async_callback(asyncio.to_thread, kept.close)
+    return kept
 
 
 def by_rest(settings: Settings) -> bool:

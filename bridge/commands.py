@@ -73,7 +73,9 @@ async def call(file: Path | None, environ: Mapping[str, str], options: argparse.
             server = settings.server.model_copy(update={"port": 0})
             tape = settings.tape.model_copy(update={"record": True, "directory": options.tape} if options.tape else {})
             settings = settings.model_copy(update={"server": server, "tape": tape})
-            bridge = await stack.enter_async_context(Bridge(settings, clock=clock, observers=(watching,)))
+            bridge = await stack.enter_async_context(
+                Bridge(settings, clock=clock, observers=(watching,), keeps_records=False)
+            )
             url, credential = bridge.url, Credential.of(bridge.settings)
             transcript = watch.kept_by(bridge.recent)
         timeline = show.Timeline(clock, _silent if options.json else _line)

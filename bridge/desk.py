@@ -234,6 +234,8 @@ class FrontDesk:
 
     def leave_order(self, driver: Driver, order: Order) -> None:
         """Keep what the carrier must be told when it asks about a call without a stream."""
+        if order.kind == "transfer":
+            self.happened(driver, "transfer.begun", {"destination": order.destination})
         call_sid = driver.plan.call_sid
         self._orders[call_sid] = _Ordered(driver, order)
         self._orders.move_to_end(call_sid)

@@ -45,6 +45,7 @@ CODES = frozenset(
 _MERGES: dict[str, Merge] = {
     "voicebridge_model_breaker_state": "max",
     "voicebridge_ready": "min",
+    "voicebridge_records_reachable": "min",
     "voicebridge_build_info": "max",
 }
 
@@ -65,6 +66,22 @@ class LiveCalls(Protocol):
 
     def __iter__(self) -> Iterator[Live]:
         """All calls."""
+
+
+class RecordQueue(Protocol):
+    """What waits to be written into the call records."""
+
+    @property
+    def waiting(self) -> int:
+        """Notes that are not written yet."""
+
+    @property
+    def lost(self) -> int:
+        """Notes that never will be."""
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the database takes them."""
 
 
 class Metrics:
@@ -121,6 +138,18 @@ class Metrics:
         self._limit.set(limit)
         self._ready.set_function(lambda: 0 if calls.is_draining else 1)
         self._marks.set_function(lambda: sum(live.call.marks_outstanding for live in calls))
+
+    def watch_records(self, queue: RecordQueue) -> None:
+        """Read what is known of the call records from this queue, whenever a snapshot is taken."""
+        self._gauge("records_reachable", "Whether the database of the call records takes them.").set_function(
+            lambda: 1 if queue.is_reachable else 0
+        )
+        self._gauge("records_waiting", "Notes that are to be written into the call records.").set_function(
+            lambda: queue.waiting
+        )
+        self._gauge("records_lost", "Notes that were lost: the queue was full, or they were refused.").set_function(
+            lambda: queue.lost
+        )
 
     def refused(self, reason: str) -> None:
         """A webhook, handshake, stream or API request was turned away."""

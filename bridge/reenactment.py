@@ -74,7 +74,9 @@ async def reenact(
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(TapedModel(parts.sessions, clock=clock, port=model_port))
         if to is None:
-            bridge = Bridge(settings_of(plan, model.url), clock=clock, runner=_TapedFunctions.of(parts))
+            bridge = Bridge(
+                settings_of(plan, model.url), clock=clock, runner=_TapedFunctions.of(parts), keeps_records=False
+            )
             await stack.enter_async_context(bridge)
             to = bridge.url, Credential.of(bridge.settings)
         url, credential = to

@@ -180,7 +180,9 @@ async def _rehearse(scenario: Path, settings: Settings, folder: Path, rate: floa
     server = settings.server.model_copy(update={"port": 0})
     tape = settings.tape.model_copy(update={"record": True, "directory": folder})
     clock = Clock(rate)
-    async with Bridge(settings.model_copy(update={"server": server, "tape": tape}), clock=clock) as bridge:
+    async with Bridge(
+        settings.model_copy(update={"server": server, "tape": tape}), clock=clock, keeps_records=False
+    ) as bridge:
         twilio = bridge.settings.twilio
         carrier = Carrier(
             account_sid=twilio.account_sid or "AC" + "0" * 32,

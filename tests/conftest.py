@@ -12,6 +12,8 @@ from collections import Counter
 import pytest
 from hypothesis import settings
 
+from tests.databases import database as database  # noqa: PLC0414 - a fixture for every test
+
 settings.register_profile("default", deadline=None, derandomize=True)
 settings.register_profile("soak", deadline=None, max_examples=5_000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -142,8 +142,9 @@ async def start(
 ) -> Rehearsal:
     """Start a rehearsal: `replies` of the model in order, what it `heard`, who can be called, and settings by table.
 
-    Its calls are recorded in the folder `tapes`, if one is named. A `mouth` speaks instead of a tone. With the `fast`
-    door, media streams come in on a port of their own, and both legs are carried by picows.
+    Its calls are recorded in the folder `tapes`, if one is named; records are kept where a table `storage` says so.
+    A `mouth` speaks instead of a tone. With the `fast` door, media streams come in on a port of their own, and both
+    legs are carried by picows.
     """
     clock = Clock(rate)
     mind = ScriptedMind(replies)
@@ -180,7 +181,9 @@ async def start(
     settings = Settings.model_validate(
         {"twilio": twilio, "model": endpoint, "agents": {"reception": agent}, "server": server} | tables
     )
-    bridge = await stack.enter_async_context(Bridge(settings, clock=clock, observers=(seen,)))
+    bridge = await stack.enter_async_context(
+        Bridge(settings, clock=clock, observers=(seen,), keeps_records="storage" in tables)
+    )
     carrier.route(PUBLIC, bridge.url)
     if door == "fast":
         carrier.route(MEDIA, f"http://127.0.0.1:{server['media_port']}")

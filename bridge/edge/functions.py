@@ -198,6 +198,7 @@ class FunctionRunner:
         self.failures[failure.reason] += 1
         fields: dict[str, object] = {
             "call_sid": invocation.call.call_sid,
+            "call_id": invocation.call.idempotency_key.rpartition(":")[2],
             "function": name,
             "reason": failure.reason,
             "detail": failure.detail,

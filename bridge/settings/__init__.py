@@ -31,7 +31,7 @@ from bridge.settings.agent import (
 from bridge.settings.calls import Destination, Fallback, Limits, Line
 from bridge.settings.functions import Collect, Function, Mcp
 from bridge.settings.model import OPENAI_URL, Dialect, Model, Provider, model_for
-from bridge.settings.operations import Rehearsal, Shared, Storage, Tape
+from bridge.settings.operations import Recording, Records, Rehearsal, Shared, Storage, Tape
 from bridge.settings.server import Server, Twilio
 
 __all__ = [
@@ -59,6 +59,8 @@ __all__ = [
     "Notice",
     "Params",
     "Provider",
+    "Recording",
+    "Records",
     "Rehearsal",
     "Server",
     "Settings",
@@ -114,6 +116,8 @@ class Settings(Frozen):
     fallback: Fallback = Fallback()
     limits: Limits = Limits()
     storage: Storage = Storage()
+    records: Records = Records()
+    recording: Recording = Recording()
     shared: Shared = Shared()
     tape: Tape = Tape()
     rehearsal: Rehearsal = Rehearsal()

@@ -1,12 +1,13 @@
-"""What is kept of calls, and what several bridges share: `[storage]`, `[shared]`, `[tape]`, and `[rehearsal]`."""
+"""What is kept of calls: `[storage]`, `[records]`, `[recording]`, `[tape]`; and `[shared]` and `[rehearsal]`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
-from bridge.settings.addresses import SharedUrl, StorageUrl
+from bridge.settings.addresses import HttpUrl, SharedUrl, StorageUrl
 from bridge.settings.agent import Frozen
 
 
@@ -40,3 +41,35 @@ class Rehearsal(Frozen):
 
     dialogue: Path | None = None
     """What it says, a dialogue file; unset: the one that is shipped."""
+
+
+class Records(Frozen):
+    """`[records]`: what is kept of calls in `storage.url`, for how long, and who is told when one is over."""
+
+    keep: bool = True
+    """Whether records are kept at all."""
+    words: bool = True
+    """Whether they hold what was said."""
+    numbers: Literal["full", "masked", "none"] = "full"
+    """Whether they hold who called whom: `masked` keeps the last two digits."""
+    keep_days: Annotated[int, Field(ge=0, le=36_500)] = 90
+    """How old a record becomes before it is deleted; 0: for ever."""
+    webhook_url: HttpUrl = ""
+    """Where the record of each call is posted when it is over; empty: nowhere."""
+    webhook_secret: SecretStr = SecretStr("")
+    """Signs these requests, so that the receiver can trust them."""
+    webhook_allow_private: bool = False
+    """Whether the receiver may be in a private network."""
+    webhook_retry_h: Annotated[float, Field(gt=0, le=720)] = 24
+    """How long, in hours, a receiver that does not take a record is asked again."""
+
+
+class Recording(Frozen):
+    """`[recording]`: recordings of calls that the carrier makes and keeps."""
+
+    on: bool = False
+    """Whether calls are recorded; needs `twilio.control = "rest"`."""
+    consent: str = "This call is recorded."
+    """What the carrier tells the caller before anything is recorded; empty: nothing."""
+    channels: Literal["dual", "mono"] = "dual"
+    """Caller and bot each on a channel of their own, or both on one."""

@@ -19,7 +19,7 @@ async def test_bridge_whose_media_port_is_taken_lets_go_of_the_other() -> None:
     media = {"media_port": media_port, "media_url": "wss://media.voicebridge.test"}
     settings = Settings.model_validate({"server": {"port": port} | media, "model": model})
     with socket.create_server(("127.0.0.1", media_port)), pytest.raises(BridgeError, match=r"server\.media_port"):
-        async with Bridge(settings):
+        async with Bridge(settings, keeps_records=False):
             pass
 
     socket.create_server(("127.0.0.1", port)).close()

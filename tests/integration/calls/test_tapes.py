@@ -126,7 +126,7 @@ async def test_a_running_bridge_is_played_at() -> None:
     parts, plan = read(TAPES / "goodbye.tape")
     clock, port = Clock(RATES[-1]), free_port()
     settings = settings_of(plan, f"ws://127.0.0.1:{port}/v1/realtime")
-    async with Bridge(settings, clock=clock) as bridge:
+    async with Bridge(settings, clock=clock, keeps_records=False) as bridge:
         at = bridge.url, Credential.of(bridge.settings)
         again = await reenact(parts, plan, clock, to=at, model_port=port, tolerance=LOOSE)
 

@@ -1,0 +1,139 @@
+"""The writer: what waits, what is lost and what is not when the database fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine, func, select, text
+
+from bridge.records import writer as writing
+from bridge.records.database import open_engine
+from bridge.records.notes import Put
+from bridge.records.tables import bridges
+from bridge.records.upkeep import seen
+from bridge.records.writer import RecordsWriter
+
+Open = Callable[..., AbstractContextManager[RecordsWriter]]
+
+
+def nothing(*_: object) -> None:
+    """Nobody is told."""
+
+
+@contextmanager
+def writer_of(url: str, first: Callable[[Connection], object] = nothing) -> Iterator[RecordsWriter]:
+    """A writer that runs inside the block."""
+    writer = RecordsWriter(open_engine(url), first=first, upkeep=nothing, written=nothing)
+    writer.start()
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+def named(url: str) -> list[str]:
+    """The bridges that are written down."""
+    engine = open_engine(url, is_reader=True)
+    with engine.connect() as connection:
+        names = list(connection.scalars(select(bridges.c.instance).order_by(bridges.c.instance)))
+    engine.dispose()
+    return names
+
+
+class Seen:
+    """A note that a bridge was seen; `until` it is set, the database fails."""
+
+    def __init__(self, name: str, fault: str = "") -> None:
+        self._name = name
+        self._fault = fault
+
+    def write(self, connection: Connection) -> None:
+        """Write it, or fail."""
+        if self._fault:
+            connection.execute(text(self._fault))
+        seen(connection, self._name)
+
+
+def test_what_is_put_is_written_in_order_and_once(database: str) -> None:
+    """The last row with a key is the one that stays."""
+    with writer_of(database) as writer:
+        for name in ("b", "a", "b"):
+            assert writer.put(Seen(name))
+        assert writer.flush(10)
+        assert writer.is_reachable
+
+        assert ["a", "b"] == named(database)
+        assert (0, 0) == (writer.waiting, writer.lost)
+
+
+def test_a_note_that_is_refused_for_good_takes_no_other_with_it(database: str) -> None:
+    """It is lost alone, and counted."""
+    with writer_of(database) as writer:
+        broken = Put(bridges, {"instance": "c", "seen_at": None})
+        for note in (Seen("a"), broken, Seen("b")):
+            writer.put(note)
+        assert writer.flush(10)
+
+        assert ["a", "b"] == named(database)
+        assert 1 == writer.lost
+
+
+def test_what_waits_is_written_when_the_database_comes_back(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure that passes costs nothing."""
+    monkeypatch.setattr(writing, "RETRY_FIRST_S", 0.05)
+    is_down, was_asked = threading.Event(), threading.Event()
+    is_down.set()
+    begin = Engine.begin
+
+    def refuse_at_first(engine: Engine) -> AbstractContextManager[Connection]:
+        if is_down.is_set():
+            was_asked.set()
+            raise OSError("the disk is away")
+        return begin(engine)
+
+    monkeypatch.setattr(Engine, "begin", refuse_at_first)
+    with writer_of(database) as writer:
+        writer.put(Seen("a"))
+        assert was_asked.wait(10)
+        assert not writer.flush(10)
+        assert not writer.is_reachable
+        is_down.clear()
+        writer.put(Seen("b"))
+        while not writer.flush(10):
+            pass
+
+        assert ["a", "b"] == named(database)
+        assert 0 == writer.lost
+
+
+def test_a_full_queue_loses_details_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How a call stands finds room when nothing else does; what is lost is counted."""
+    monkeypatch.setattr(writing, "MAX_WAITING", 2)
+    monkeypatch.setattr(writing, "RESERVE", 1)
+    engine = open_engine(f"sqlite:///{tmp_path / 'calls.db'}")
+    writer = RecordsWriter(engine, first=nothing, upkeep=nothing, written=nothing)  # never started: nothing is written
+
+    taken = [writer.put(Seen(name)) for name in "abc"]
+    important = [writer.put(Seen(name), is_important=True) for name in "de"]
+    engine.dispose()
+
+    assert [True, True, False] == taken
+    assert [True, False] == important
+    assert (3, 2) == (writer.waiting, writer.lost)
+
+
+def test_closing_writes_what_still_waits(database: str) -> None:
+    """A bridge that stops in order loses nothing."""
+    with writer_of(database) as writer:
+        for number in range(500):
+            writer.put(Seen(f"bridge {number:03}"))
+
+    engine = open_engine(database, is_reader=True)
+    with engine.connect() as connection:
+        written = connection.scalar(select(func.count()).select_from(bridges))
+    engine.dispose()
+    assert 500 == written
