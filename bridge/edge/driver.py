@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from bridge.call.ending import Ending
     from bridge.call.plan import Plan
     from bridge.clock import Clock, Timer
-    from bridge.wire.commands import Command
+    from bridge.wire.commands import AppendAudio, Command
 
 
 class CallerLink(Protocol):
@@ -106,6 +106,9 @@ class Recorder(Protocol):
 
     def caller(self, now: float, text: str | bytes) -> None:
         """A message of the media stream."""
+
+    def passed_on(self, now: float, text: str | bytes, sound: AppendAudio) -> None:
+        """A message of the media stream, and all that came out: its sound, for the model."""
 
     def model(self, now: float, text: str | bytes) -> None:
         """An event of the session."""
@@ -174,16 +177,16 @@ class Driver:
         """A message of the media stream."""
         now = self._now()
         recorder = self._recorder
-        if recorder is not None:
-            recorder.caller(now, text)
         message = wire_caller.parse(text)
         if type(message) is wire_caller.CallerAudio:
             passed_on = self.call.pass_on(message, now=now)
             if passed_on is not None:  # 49 of 50 times
                 if recorder is not None:
-                    recorder.actions([passed_on])
+                    recorder.passed_on(now, text, passed_on)
                 self._send(passed_on)
                 return
+        if recorder is not None:
+            recorder.caller(now, text)
         self.call.receive_caller(message, now=now)
         self._flush()
 

@@ -69,6 +69,10 @@ class Recorder:
         """A message of the media stream, before the core gets it."""
         self._put(self._caller_line, now, text)
 
+    def passed_on(self, now: float, text: str | bytes, sound: AppendAudio) -> None:
+        """A media frame that was read, and that came to nothing but its sound for the model: most of a call."""
+        self._put(self._passed_on_lines, now, text, sound)
+
     def model(self, now: float, text: str | bytes) -> None:
         """An event of the session, before the core gets it."""
         self._put(self._model_line, now, text)
@@ -121,6 +125,13 @@ class Recorder:
         if self._is_secret:
             text = _DIGIT.sub(r"\g<1>0", text)
         return tape.message_line("caller", now, self._scrubber.scrub(text))
+
+    def _passed_on_lines(self, now: float, text: str | bytes, sound: AppendAudio) -> bytes:
+        raw = text.encode(errors="surrogateescape") if isinstance(text, str) else text
+        if self._has_sound and not self._is_secret and raw.isascii() and b"\n" not in raw and b"\r" not in raw:
+            raw = self._scrubber.scrub_values(raw.decode()).encode()
+            return tape.passed_on_lines(now, raw)
+        return self._caller_line(now, text) + self._action_line(sound)
 
     def _model_line(self, now: float, text: str | bytes) -> bytes:
         text = self._last_text = text if isinstance(text, str) else text.decode(errors="surrogateescape")

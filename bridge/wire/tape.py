@@ -179,6 +179,16 @@ def message_line(leg: Literal["caller", "model"], at: float, text: str | bytes, 
     return b'{"at":%s,"%s_text":%s%s}\n' % (_encode(at), leg.encode(), _encode(safe), size)
 
 
+def passed_on_lines(at: float, text: bytes) -> bytes:
+    """A media frame, and that its sound was passed on to the model as it came.
+
+    Args:
+        at: when it came.
+        text: the message: JSON that was read, on one line, in ASCII.
+    """
+    return b'{"at":%a,"caller":%b}\n%b' % (at, text, _PASSED["append_audio"])
+
+
 def _one_line(text: str | bytes) -> bytes | None:
     """The message as it may stand in a line; None when it is not JSON, not UTF-8, or on several lines."""
     try:

@@ -181,6 +181,23 @@ def test_tape_without_sound_keeps_lengths_and_times() -> None:
     assert b"////" not in bytes(second.input.text)
 
 
+@pytest.mark.parametrize("has_sound", [True, False])
+@pytest.mark.parametrize(
+    "frame",
+    [FRAME, FRAME.encode(), FRAME.replace(",", ",\n"), FRAME.replace("MZ1", "MZé"), FRAME.replace("MZ1", KEY)],
+    ids=["text", "bytes", "several lines", "not ASCII", "a secret"],
+)
+def test_frame_that_is_passed_on_is_recorded_like_any_other(frame: str | bytes, *, has_sound: bool) -> None:
+    """Most of a call goes a shorter way to the tape, and nothing on it tells which."""
+    short, long = (Recorder(has_sound=has_sound, scrubber=Scrubber([KEY])) for _ in range(2))
+    sound = AppendAudio("/" * 216)
+    short.passed_on(0.02, frame, sound)
+    long.caller(0.02, frame)
+    long.actions([sound])
+
+    assert b"".join(long.take()) == b"".join(short.take())
+
+
 def test_message_of_any_kind_can_be_recorded() -> None:
     """What is not JSON, or not on one line, is on the tape like anything else."""
     recorder = taken()
