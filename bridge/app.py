@@ -33,6 +33,7 @@ from bridge.errors import BridgeError, ConfigurationError
 from bridge.metrics import Metrics
 from bridge.recent import RecentCalls
 from bridge.records.keeper import Records
+from bridge.records.webhook import Webhook
 from bridge.settings import Twilio
 from twiml.calls import CallControl
 from twiml.webhooks import Webhooks
@@ -104,7 +105,7 @@ class Bridge:
             stack.callback(listener.close)  # in case that nobody comes to serve it
             self.port = listener.getsockname()[1]
             if self._keeps_records:
-                self.records = records(settings, self.port, self.clock, self.metrics, stack)
+                self.records = await records(settings, self.port, self.clock, self.metrics, stack)
                 self._observers = (self.records.observer, *self._observers)
             runner = self._runner(settings.functions, self.clock, report=self._function_failed)
             functions = await stack.enter_async_context(runner)
@@ -274,12 +275,15 @@ def tapes(settings: Settings, stack: AsyncExitStack, counted: Callable[[], objec
     return recorders
 
 
-def records(settings: Settings, port: int, clock: Clock, metrics: Metrics, stack: AsyncExitStack) -> Records:
-    """What keeps a record of each call."""
+async def records(settings: Settings, port: int, clock: Clock, metrics: Metrics, stack: AsyncExitStack) -> Records:
+    """What keeps a record of each call, and tells about it where that is wanted."""
     kept = Records(settings, port, clock)
+    stack.push_async_callback(asyncio.to_thread, kept.close)
+    if settings.records.webhook_url:
+        webhook = await stack.enter_async_context(Webhook(settings.records, kept, clock))
+        kept.observer.told = webhook.look
     kept.start()
     metrics.watch_records(kept.writer)
-    stack.push_async_callback(asyncio.to_thread, kept.close)
     return kept
 
 

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     _replay(add)
     _tape(add)
     _number(add)
+    _records(add)
     _config(add)
     return parser
 
@@ -197,6 +199,37 @@ def _number(add: Callable[..., argparse.ArgumentParser]) -> None:
         command.add_argument("--json", action="store_true", help="for machines")
 
 
+def _records(add: Callable[..., argparse.ArgumentParser]) -> None:
+    parser = add("records", help="Get the call records out, or delete old ones.")
+    inner = parser.add_subparsers(title="commands", required=True, metavar="COMMAND").add_parser
+    export = _command(
+        inner,
+        "export",
+        "Print the records of calls as JSON lines, the earliest first.",
+        "voicebridge records export --since 2026-11-01 > calls.jsonl",
+        "voicebridge records export --ending model_failed --until 2026-11-28T12:00:00+01:00",
+    )
+    for name, what in (("since", "began then or later"), ("until", "began before")):
+        export.add_argument(f"--{name}", metavar="TIME", type=_moment, help=f"only calls that {what}; UTC by default")
+    export.add_argument("--ending", metavar="ENDING", default="", help="only calls that ended so")
+    export.set_defaults(run=lambda o: _kept().export(load(_file(o), os.environ).settings, o, print))
+    prune = _command(
+        inner,
+        "prune",
+        "Delete the records of calls that are older than records.keep_days.",
+        "voicebridge records prune --keep-days 30 --dry-run",
+    )
+    prune.add_argument("--keep-days", metavar="DAYS", type=int, help="instead of records.keep_days")
+    prune.add_argument("--dry-run", action="store_true", help="only say how many they are")
+    prune.set_defaults(run=lambda o: _kept().prune(load(_file(o), os.environ).settings, o, print))
+
+
+def _moment(text: str) -> datetime:
+    """A date or a moment as ISO 8601; without a time zone it is UTC."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def _config(add: Callable[..., argparse.ArgumentParser]) -> None:
     parser = add("config", help="Check, show or describe the configuration.")
     inner = parser.add_subparsers(title="commands", required=True, metavar="COMMAND").add_parser
@@ -254,6 +287,13 @@ def _numbers() -> ModuleType:
     from bridge import numbers  # noqa: PLC0415 - as above
 
     return numbers
+
+
+def _kept() -> ModuleType:
+    """What reads and prunes the records; it brings the database library along."""
+    from bridge.records import commands  # noqa: PLC0415
+
+    return commands
 
 
 def _print(outcome: configuration.Outcome | tapes.Answer) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bridge.configuration import reachability, references
+from bridge.configuration import keeping, reachability, references
 from bridge.configuration.keys import Problem
 from bridge.settings import model_for
 from bridge.wire import session
@@ -22,7 +22,7 @@ _REPLACEMENT = "use gpt-realtime-2.1 or gpt-realtime-2.1-mini"
 
 def problems(settings: Settings) -> list[Problem]:
     """Everything that keeps the bridge from starting with these settings, each with the way out."""
-    return [*reachability.problems(settings), *references.problems(settings)]
+    return [*reachability.problems(settings), *references.problems(settings), *keeping.problems(settings)]
 
 
 def notices(settings: Settings) -> list[Problem]:

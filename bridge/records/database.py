@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
-from bridge.errors import ConfigurationError
+from bridge.errors import BridgeError, ConfigurationError
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -27,16 +29,18 @@ if TYPE_CHECKING:
 CONNECT_WITHIN_S = 5
 ANSWER_WITHIN_S = 10
 """How long one statement may take, and how long a lock may be waited for."""
+_MIGRATIONS = Path(__file__).with_name("migrations")
 _MIGRATING = 0x766F6963
 """The advisory lock under which one bridge at a time migrates a PostgreSQL database: `voic`."""
 
 
-def open_engine(url: str, *, is_reader: bool = False) -> Engine:
+def open_engine(url: str, *, is_reader: bool = False, is_kept: bool = False) -> Engine:
     """The database at a `storage.url`; nothing is connected yet. Call `dispose` when it is done with.
 
     Args:
         url: `sqlite:///FILE` or `postgresql://…`.
         is_reader: whether it only reads: then a SQLite transaction keeps nobody from writing.
+        is_kept: whether one connection is kept, for one thread that has something to do all the time.
 
     Raises:
         ConfigurationError: the address cannot be understood, or needs a package that is not installed.
@@ -52,7 +56,7 @@ def open_engine(url: str, *, is_reader: bool = False) -> Engine:
     if importlib.util.find_spec("psycopg") is None:
         message = "records in PostgreSQL need one more package: pip install 'voicebridge[postgres]'"
         raise ConfigurationError(message, key="storage.url")
-    return _postgresql(address)
+    return _postgresql(address, is_kept=is_kept)
 
 
 def _not_understood() -> ConfigurationError:
@@ -67,25 +71,34 @@ def migrate(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 
-def _postgresql(address: URL) -> Engine:
+def require_tables(connection: Connection) -> None:
+    """Make sure that the tables are those of this version, without a change. Raises BridgeError."""
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is None:
+        raise BridgeError("there are no call records yet: the bridge makes their tables when it starts")
+    if found != ScriptDirectory(str(_MIGRATIONS)).get_current_head():
+        raise BridgeError("the call records are of another version: start the bridge of this version once")
+
+
+def _postgresql(address: URL, *, is_kept: bool) -> Engine:
+    pooling: dict[str, object] = {"poolclass": NullPool}
+    if is_kept:
+        pooling = {"pool_size": 1, "max_overflow": 0, "pool_timeout": CONNECT_WITHIN_S, "pool_pre_ping": True}
     engine = create_engine(
         address.set(drivername="postgresql+psycopg"),
-        pool_size=4,
-        max_overflow=0,
-        pool_timeout=CONNECT_WITHIN_S,
-        pool_pre_ping=True,
         connect_args={
             "connect_timeout": CONNECT_WITHIN_S,
             "tcp_user_timeout": ANSWER_WITHIN_S * 1000,
             "application_name": "voicebridge",
         },
         hide_parameters=True,
+        **pooling,
     )
 
     @event.listens_for(engine, "connect")
@@ -111,7 +124,7 @@ def _sqlite(address: URL, *, is_reader: bool) -> Engine:
     def prepare(connection: DBAPIConnection, _: object) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver's guess
         cursor = connection.cursor()
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

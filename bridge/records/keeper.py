@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.edge.threads import Threads, ThreadsBusyError
-from bridge.errors import BridgeError
-from bridge.records import reading, upkeep
+from bridge.records import outbox, reading, upkeep
 from bridge.records.database import open_engine
 from bridge.records.observer import CallRecords
+from bridge.records.unavailable import RecordsUnavailableError
 from bridge.records.writer import RecordsWriter
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, RowMapping
 
     from bridge.clock import Clock
+    from bridge.records.outbox import Delivery
     from bridge.records.reading import CallRecord, Wanted
     from bridge.settings import Settings
 
@@ -31,10 +32,6 @@ FLUSH_WITHIN_S = 1.0
 READERS, READERS_WAITING = 2, 16
 PRUNE_EVERY_S = 3600.0
 Result = TypeVar("Result")
-
-
-class RecordsUnavailableError(BridgeError):
-    """The database does not answer (in time)."""
 
 
 class Records:
@@ -55,12 +52,12 @@ class Records:
         self.instance = settings.server.instance or f"{socket.gethostname()}:{port}"
         url = settings.storage.url.get_secret_value()
         self._reader = open_engine(url, is_reader=True)
+        self._settler = open_engine(url)
         tells = bool(settings.records.webhook_url)
         self.writer = RecordsWriter(
-            open_engine(url),
+            open_engine(url, is_kept=True),
             first=lambda connection: upkeep.close_own(connection, self.instance, tells=tells),
             upkeep=self._keep_up,
-            written=lambda: None,
         )
         self.observer = CallRecords(settings, self.instance, self.writer.put)
         self._threads = Threads("records-reader", size=READERS, waiting=READERS_WAITING)
@@ -75,6 +72,7 @@ class Records:
         self._threads.stop()
         self.writer.close()
         self._reader.dispose()
+        self._settler.dispose()
 
     async def find(self, call_sid: str) -> CallRecord | None:
         """The record of a call, with what is known by now. Raises RecordsUnavailableError."""
@@ -84,12 +82,33 @@ class Records:
         """Rows of calls, the latest first. Raises RecordsUnavailableError."""
         return await self._read(lambda connection: reading.page(connection, wanted, limit))
 
+    async def by_id(self, record_id: str) -> CallRecord | None:
+        """One record. Raises RecordsUnavailableError."""
+        return await self._read(lambda connection: reading.by_id(connection, record_id))
+
+    async def due(self) -> Sequence[Delivery]:
+        """What the webhook is to tell now. Raises RecordsUnavailableError."""
+        return await self._read(lambda connection: outbox.due(connection, self.instance))
+
+    async def settle(self, delivery: Delivery, state: str, error: str = "", *, again_in_s: float = 0) -> None:
+        """Write down what came of telling it. Raises RecordsUnavailableError."""
+
+        def work() -> None:
+            with self._settler.begin() as connection:
+                outbox.settle(connection, delivery, state, error, again_in_s=again_in_s)
+
+        await self._run(work)
+
     async def _read(self, read: Callable[[Connection], Result]) -> Result:
         def work() -> Result:
             self.writer.flush(FLUSH_WITHIN_S)
             with self._reader.connect() as connection:
                 return read(connection)
 
+        return await self._run(work)
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        """Work beside the event loop, within its time."""
         try:
             async with self._clock.timeout(READ_WITHIN_S * self._clock.rate):  # a database knows no rehearsed time
                 return await self._threads.run(work)

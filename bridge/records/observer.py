@@ -55,9 +55,13 @@ class CallRecords:
         settings: what is kept: words, numbers; and whether somebody is told when a call is over.
         instance: the name of this bridge.
         note: takes a note.
+
+    Attributes:
+        told: called when there is something that the webhook has to tell.
     """
 
     def __init__(self, settings: Settings, instance: str, note: TakeNote) -> None:
+        self.told: Callable[[], object] = lambda: None
         self._settings = settings
         self._instance = instance
         self._note = note
@@ -170,6 +174,7 @@ class CallRecords:
         self._put(driver, live)
         if self._settings.records.webhook_url:
             self._note(Put(deliveries, new_delivery(str(row["id"]), self._instance), keeps=True), is_important=True)
+            self.told()
 
     def _function_called(self, driver: Driver, live: _Live, fields: dict[str, object]) -> None:
         row: dict[str, object] = {

@@ -45,7 +45,6 @@ class RecordsWriter:
         engine: the database; the writer disposes of it when it is closed.
         first: done in one transaction when the tables are there, before anything is written.
         upkeep: done from time to time.
-        written: told, on the writer's thread, when something was committed.
     """
 
     def __init__(
@@ -54,12 +53,10 @@ class RecordsWriter:
         *,
         first: Callable[[Connection], object],
         upkeep: Callable[[Engine], object],
-        written: Callable[[], object],
     ) -> None:
         self._engine = engine
         self._first = first
         self._upkeep = upkeep
-        self._written = written
         self._notes: deque[Note] = deque()
         self._overflowed = 0
         self._refused = 0
@@ -162,7 +159,6 @@ class RecordsWriter:
             if _passes(error):
                 raise
             self._write_singly(batch)
-        self._written()
 
     def _write_singly(self, batch: Sequence[Note]) -> None:
         """One of them is refused for good: the others must not suffer from it."""

@@ -46,6 +46,23 @@ WRONG = {
         "[server]\nport = 9001\nmedia_port = 9000\nworkers = 2\n",
         "server.media_port: must leave server.port free",
     ),
+    # what is kept of calls
+    "webhook without secret": (
+        '[records]\nwebhook_url = "https://crm.example.com"\n',
+        "records.webhook_secret: is missing",
+    ),
+    "webhook in clear": (
+        '[records]\nwebhook_url = "http://crm.example.com"\nwebhook_secret = "s"\n',
+        "records.webhook_url: must be https",
+    ),
+    "webhook without records": (
+        '[records]\nkeep = false\nwebhook_url = "https://crm.example.com"\nwebhook_secret = "s"\n',
+        "records.webhook_url: tells of records",
+    ),
+    "recording without REST": (
+        '[recording]\non = true\n[twilio]\nauth_token = "t"\n',
+        "recording.on: needs the carrier's REST interface",
+    ),
     # the model
     "OpenAI without a key": ('[model]\nprovider = "openai"\n', "model.api_key: is missing: set it, or OPENAI_API_KEY"),
     "OpenAI in beta": (f'{OPENAI}dialect = "beta"\n', "model.dialect: OpenAI ended the beta dialect"),

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Engine, select, update
 
 from bridge.records import reading, upkeep
 from bridge.records.database import migrate, open_engine
 from bridge.records.notes import CarrierRecording, Put
-from bridge.records.observer import TOKENS, masked, new_delivery, storable
+from bridge.records.observer import masked, new_delivery, storable
 from bridge.records.tables import bridges, calls, deliveries, turns
-
-BEGAN = datetime(2026, 11, 1, 9, tzinfo=UTC)
+from tests.databases import BEGAN, keep_call
 
 
 @pytest.fixture
@@ -25,26 +24,6 @@ def engine(database: str) -> Iterator[Engine]:
         migrate(connection)
     yield engine
     engine.dispose()
-
-
-def keep(connection: Connection, name: str, instance: str, state: str = "live", began_at: datetime = BEGAN) -> None:
-    """A call with one line of transcript."""
-    row: dict[str, object] = {
-        "id": name,
-        "call_sid": f"CA{name}",
-        "instance": instance,
-        "state": state,
-        "direction": "inbound",
-        "from_number": "",
-        "to_number": "",
-        "agent": "reception",
-        "line": "default",
-        "began_at": began_at,
-        "updated_at": began_at + timedelta(seconds=42),
-    }
-    Put(calls, row | dict.fromkeys(("barge_ins", "sessions_replaced", "lost", *TOKENS), 0)).write(connection)
-    line: dict[str, object] = {"call_id": name, "number": 1, "role": "bot", "words": "Hello.", "at_s": 1.0}
-    Put(turns, line | {"heard_ms": 500, "is_cut": False}).write(connection)
 
 
 def states(engine: Engine) -> dict[str, str]:
@@ -63,9 +42,9 @@ def waiting(engine: Engine) -> dict[str, str]:
 def test_a_bridge_that_comes_back_closes_its_own_calls_and_no_other_s(engine: Engine) -> None:
     """At the last moment that is known; without an ending, for nobody saw it."""
     with engine.begin() as connection:
-        keep(connection, "mine", "a")
-        keep(connection, "over", "a", "ended")
-        keep(connection, "hers", "b")
+        keep_call(connection, "mine", "a")
+        keep_call(connection, "over", "a", "ended")
+        keep_call(connection, "hers", "b")
         closed = upkeep.close_own(connection, "a", tells=True)
 
     with engine.connect() as connection:
@@ -82,9 +61,9 @@ def test_calls_of_a_bridge_that_never_comes_back_are_closed_by_another(engine: E
     with engine.begin() as connection:
         for name in ("a", "b", "dead"):
             upkeep.seen(connection, name)
-        keep(connection, "hers", "b")
-        keep(connection, "lost", "dead")
-        keep(connection, "untold", "dead", "ended")
+        keep_call(connection, "hers", "b")
+        keep_call(connection, "lost", "dead")
+        keep_call(connection, "untold", "dead", "ended")
         Put(deliveries, new_delivery("untold", "dead")).write(connection)
         assert 0 == upkeep.close_orphans(connection, "a", tells=True)
         long_ago = datetime.now(UTC) - upkeep.GONE_AFTER - timedelta(seconds=1)
@@ -100,9 +79,9 @@ def test_old_calls_go_with_all_that_belongs_to_them(engine: Engine, monkeypatch:
     monkeypatch.setattr(upkeep, "DELETED_AT_ONCE", 2)
     with engine.begin() as connection:
         for number in range(5):
-            keep(connection, f"old {number}", "a", "ended", BEGAN - timedelta(days=number + 1))
-        keep(connection, "young", "a", "ended")
-        keep(connection, "living", "a", "live", BEGAN - timedelta(days=9))
+            keep_call(connection, f"old {number}", "a", "ended", BEGAN - timedelta(days=number + 1))
+        keep_call(connection, "young", "a", "ended")
+        keep_call(connection, "living", "a", "live", BEGAN - timedelta(days=9))
         assert 5 == upkeep.count_old(connection, BEGAN)
     deleted = upkeep.prune(engine, BEGAN)
 
@@ -115,7 +94,7 @@ def test_old_calls_go_with_all_that_belongs_to_them(engine: Engine, monkeypatch:
 def test_a_recording_is_kept_with_the_latest_call_of_its_name(engine: Engine) -> None:
     """What the carrier says of it comes late and in parts, and may be about a call that we do not know."""
     with engine.begin() as connection:
-        keep(connection, "one", "a", "ended")
+        keep_call(connection, "one", "a", "ended")
         for told in (
             CarrierRecording("CAone", "RE1", "in-progress", channels=2),
             CarrierRecording("CAone", "RE1", "completed", duration_s=31),

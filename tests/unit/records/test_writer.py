@@ -27,7 +27,7 @@ def nothing(*_: object) -> None:
 @contextmanager
 def writer_of(url: str, first: Callable[[Connection], object] = nothing) -> Iterator[RecordsWriter]:
     """A writer that runs inside the block."""
-    writer = RecordsWriter(open_engine(url), first=first, upkeep=nothing, written=nothing)
+    writer = RecordsWriter(open_engine(url), first=first, upkeep=nothing)
     writer.start()
     try:
         yield writer
@@ -115,7 +115,7 @@ def test_a_full_queue_loses_details_first(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(writing, "MAX_WAITING", 2)
     monkeypatch.setattr(writing, "RESERVE", 1)
     engine = open_engine(f"sqlite:///{tmp_path / 'calls.db'}")
-    writer = RecordsWriter(engine, first=nothing, upkeep=nothing, written=nothing)  # never started: nothing is written
+    writer = RecordsWriter(engine, first=nothing, upkeep=nothing)  # never started: nothing is written
 
     taken = [writer.put(Seen(name)) for name in "abc"]
     important = [writer.put(Seen(name), is_important=True) for name in "de"]
