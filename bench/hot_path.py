@@ -122,5 +122,11 @@ class _CallerLink:
     def send(self, text: str, /) -> None:
         pass
 
+    def ping(self) -> None:
+        pass
+
     def close(self) -> None:
+        pass
+
+    def drop(self) -> None:
         pass

@@ -34,12 +34,16 @@ class CarrierRequests:
         self._order_url = order_url
         self._running: set[asyncio.Task[None]] = set()
 
-    def leave_stream(self, call_sid: str, close: Callable[[], object]) -> None:
-        """Have the carrier leave the stream and ask for the order; `close` closes the socket, which does the same."""
+    def leave_stream(self, call_sid: str, stream: int, close: Callable[[], object]) -> None:
+        """Have the carrier leave the stream of that number and ask for the order.
+
+        `close` closes the socket, which does the same.
+        """
         if self._control is None:
             close()
         else:
-            self._begin(self._redirect(self._control, call_sid, close))
+            url = f"{self._order_url}?stream={stream}"
+            self._begin(self._redirect(self._control, call_sid, url, close))
 
     def hang_up(self, call_sid: str) -> None:
         """Have the carrier end a call that has no stream."""
@@ -60,9 +64,9 @@ class CarrierRequests:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _redirect(self, control: CallControl, call_sid: str, close: Callable[[], object]) -> None:
+    async def _redirect(self, control: CallControl, call_sid: str, url: str, close: Callable[[], object]) -> None:
         try:
-            await control.redirect(call_sid, url=self._order_url)
+            await control.redirect(call_sid, url=url)
             await self._clock.sleep(LEFT_WITHIN_S)
         except CallRefusedError as error:
             level = logging.INFO if error.gone else logging.WARNING

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from bridge.call.controls import Answered, CallOver, HangUp, MachineDetected, Shutdown, TransferOver
+from bridge.call.controls import Answered, CallOver, HangUp, MachineDetected, Shutdown, StreamOver, TransferOver
 from bridge.call.lines import BlockList, Hours
 from bridge.call.plan import CallInfo
 from bridge.carrier_requests import CarrierRequests
@@ -141,16 +141,28 @@ class FrontDesk:
             info = self._info(call, line)
             variables = await self._planner.variables(info)
             plan = self._planner.plan(info, variables, by_sip=bool(call.sip_call_id))
-            return self._connect(self._begin_call(plan, "call.answered").token)
+            return self._connect(self._begin_call(plan, "call.answered"))
         except BaseException:
             self.calls.leave(call.call_sid)
             raise
 
     async def after_stream(self, ended: StreamEnded) -> str:
-        """A media stream is over: what was ordered, the same to a repeated question."""
+        """A media stream is over: what was ordered, the same to a repeated question.
+
+        The question may be the first that we hear of it. Then it is the call that leaves the order.
+        """
+        place = self.calls.find(ended.call_sid)
         if ended.is_over:
+            if place is not None:
+                place.held.control(CallOver(ended.status))
             return documents.hang_up()
+        if place is not None and self._is_news(ended, place):
+            place.held.control(StreamOver())
         return self._ordered(ended.call_sid)
+
+    def _is_news(self, ended: StreamEnded, place: Place[Driver]) -> bool:
+        """Whether it is about the call's present stream, and not asked again about one before."""
+        return ended.stream == place.streams if ended.stream else ended.call_sid not in self._orders
 
     async def transfer_result(self, result: TransferResult) -> str:
         """A transfer is over: the core says what now. Asked again about the same attempt, the answer is the same."""
@@ -244,7 +256,9 @@ class FrontDesk:
 
     def leave_stream(self, driver: Driver, close: Callable[[], object]) -> None:
         """Have the carrier ask for the order: by REST, or by closing the socket, which is left when that fails."""
-        self._requests.leave_stream(driver.plan.call_sid, close)
+        call_sid = driver.plan.call_sid
+        place = self.calls.find(call_sid)
+        self._requests.leave_stream(call_sid, place.streams if place is not None else 0, close)
 
     def hang_up(self, driver: Driver) -> None:
         """Have the carrier end a call that has no stream; without REST it is told to when it asks."""
@@ -298,14 +312,15 @@ class FrontDesk:
         driver.start()
         return place
 
-    def _picked_up(self, place: Place[Driver]) -> str:
-        """The token for the stream of a call that is there already; of one that rang, it is valid from now on."""
+    def _picked_up(self, place: Place[Driver]) -> Place[Driver]:
+        """The place of a call that is there already; of one that rang, the token is valid from now on."""
         driver = place.held
         if not driver.call.is_ringing:
-            return place.token
+            return place
         self.happened(driver, "call.answered", {"agent": driver.plan.info.agent, "direction": "outbound"})
         driver.control(Answered())
-        return self.calls.renew(driver.plan.call_sid, self.clock.now()) or place.token
+        self.calls.renew(driver.plan.call_sid, self.clock.now())
+        return place
 
     def _turn_away(self, reason: str, document: str) -> str:
         self.metrics.turned_away(reason)
@@ -329,10 +344,10 @@ class FrontDesk:
             case "transfer":
                 return self._transfers.document(driver, order)
             case "resume" | "keys":
-                token = self.calls.renew(call_sid, self.clock.now())
-                if token is None:
+                place = self.calls.renew(call_sid, self.clock.now())
+                if place is None:
                     return documents.hang_up()
-                stream = self._stream(token)
+                stream = self._stream(place)
                 return (
                     documents.connect_stream(stream)
                     if order.kind == "resume"
@@ -354,17 +369,17 @@ class FrontDesk:
             agent=line.agent,
         )
 
-    def _connect(self, token: str) -> str:
-        return documents.connect_stream(self._stream(token))
+    def _connect(self, place: Place[Driver]) -> str:
+        return documents.connect_stream(self._stream(place))
 
-    def _stream(self, token: str) -> documents.Stream:
+    def _stream(self, place: Place[Driver]) -> documents.Stream:
         server = self.settings.server
         base = server.media_url or "wss://" + server.public_url.partition("://")[2]
         path = f"/media/{server.instance}" if server.instance else "/media"
         return documents.Stream(
             url=base.rstrip("/") + path,
-            token=token,
-            action=self._url("after-stream"),
+            token=place.token,
+            action=f"{self._url('after-stream')}?stream={place.streams}",
             status_callback=self._url("stream-status"),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -57,6 +58,11 @@ class Seen:
     def of(self, event: str) -> list[dict[str, object]]:
         """The fields of every fact of that name."""
         return [fields for name, fields in self.facts if name == event]
+
+    async def until(self, event: str) -> None:
+        """Wait for a fact of that name; whoever calls says for how long."""
+        while not self.of(event):  # noqa: ASYNC110 - facts come from everywhere
+            await asyncio.sleep(0.02)
 
     def endings(self) -> list[object]:
         """How calls ended."""

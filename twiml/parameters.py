@@ -55,6 +55,11 @@ class Parameters:
         """The `placed` of our own query: the name we gave to a call before Twilio did; empty where there is none."""
         return self.query.get("placed", "")
 
+    def stream(self) -> int:
+        """The `stream` of our own query: the number of a media stream within its call; 0 where there is none."""
+        text = self.query.get("stream", "")
+        return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
+
     def caller_sid(self) -> str:
         """The `call` of our own query: the caller for whom this leg was dialled; empty where there is none.
 
@@ -135,6 +140,8 @@ class StreamEnded:
 
     call_sid: str
     status: str
+    stream: int
+    """Which stream of the call it was, as our own query says; 0 where it does not."""
 
     @property
     def is_over(self) -> bool:
@@ -144,7 +151,7 @@ class StreamEnded:
     @classmethod
     def parse(cls, parameters: Parameters) -> StreamEnded:
         """Read a `<Connect action>` request."""
-        return cls(call_sid=parameters.call_sid(), status=parameters.text("CallStatus"))
+        return cls(call_sid=parameters.call_sid(), status=parameters.text("CallStatus"), stream=parameters.stream())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,14 @@ class ClearPlayout(msgspec.Struct, frozen=True, gc=False):
     """Throw away all audio that was sent and not yet played."""
 
 
+class ProbeCaller(msgspec.Struct, frozen=True):
+    """Ping the stream's socket; `receive_control` gets `PongReceived`, where the door can tell."""
+
+
+class DropStream(msgspec.Struct, frozen=True):
+    """The stream is over, whatever its socket says: close that, and take nothing from it any more."""
+
+
 class CloseStream(msgspec.Struct, frozen=True):
     """Close the caller's stream; `order` is what the carrier must be told to do with the call then.
 
@@ -121,6 +129,8 @@ Action = (
     PlayAudio
     | SetMark
     | ClearPlayout
+    | ProbeCaller
+    | DropStream
     | CloseStream
     | LeaveOrder
     | HangUpCall

@@ -54,6 +54,11 @@ class Answering:
         self._turns.committed()
         self._outbox.happened("turn.commit_missed")
 
+    def broken_off(self) -> None:
+        """Nobody can hear an answer for a while: the one that the server is to begin is asked for after that."""
+        self._is_owed = self._is_owed or self.awaits_server
+        self.await_server(None)
+
     def answer_missing(self) -> None:
         """The server has begun no response to a turn: we ask for it."""
         self.await_server(None)

@@ -57,6 +57,14 @@ class TransferOver(msgspec.Struct, frozen=True):
     """`connected`, `declined`, `busy`, `no_answer`, `failed` or `canceled`."""
 
 
+class PongReceived(msgspec.Struct, frozen=True):
+    """The socket of the caller's stream has answered a ping."""
+
+
+class StreamOver(msgspec.Struct, frozen=True):
+    """The carrier asks what to do with the call: its stream is over, though the socket may not have noticed."""
+
+
 class CallOver(msgspec.Struct, frozen=True):
     """The carrier's signalling says that the call has ended; the stream may not have noticed."""
 
@@ -84,6 +92,8 @@ Control = (
     | MachineDetected
     | CalleeAnswered
     | TransferOver
+    | PongReceived
+    | StreamOver
     | CallOver
     | Shutdown
     | FunctionResult

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 
 from bridge.call import prompts
 from bridge.call.actions import Order, PlayAudio, SetMark
-from bridge.call.acts import Act, Acts
+from bridge.call.acts import Act
+from bridge.call.announcements import Announcements
 from bridge.call.answering import Answering
+from bridge.call.breaks import Breaks, has_heard
 from bridge.call.ending import Ending
 from bridge.call.functions import error
 from bridge.call.keys import Keys
@@ -41,11 +43,8 @@ if TYPE_CHECKING:
     from bridge.call.session import Session
     from bridge.call.turns import EarMaker
 
-CHARACTERS_PER_S = 10
-"""How fast a text is spoken at least."""
 OVERDUE_S = 3.0
 """How long after its end a piece of audio may still wait for its mark."""
-MESSAGE_LEFT = Act(Ending.MESSAGE_LEFT, Order("hang_up"), None)
 FIRST = (Kind.GREETING, Kind.ANNOUNCEMENT)
 """What is asked for even while the caller speaks."""
 
@@ -79,13 +78,16 @@ class Conversation:
             plan, outbox, deadlines, self.responses, announce=self.announce, change_agent=self._change_agent
         )
         self._functions = self.requests.functions
-        self._acts = Acts(deadlines)
+        self._acts = Announcements(outbox, deadlines, self.responses, self._functions)
         self._keys = Keys(plan.agent.keys.terminator)
         self._silence = Silence(plan.agent.silence, deadlines)
         self._is_greeting = bool(plan.agent.greeting_message)
         self.failures = 0
         """How many responses in a row have failed."""
         self.answering = Answering(outbox, deadlines, self.responses, self.turns, session)
+        self.breaks = Breaks(
+            deadlines, self.playout, self.responses, turns=self.turns, answering=self.answering, acts=self._acts
+        )
         self._apply_cutting()
 
     @property
@@ -236,6 +238,7 @@ class Conversation:
             self.answering.server_answers()
             if self.responses.is_closing:
                 self.responses.interrupt(now, by_server=False)
+        self.breaks.response_created(now)
 
     def response_overdue(self, name: str, now: float) -> bool:
         """One of the `response.*` deadlines has come. True when the server makes no sense any more: it is lost."""
@@ -282,14 +285,19 @@ class Conversation:
     def came_back(self, errand: Errand, now: float, *, is_restored: bool) -> None:
         """The call has a stream again, in the same conversation: nothing is greeted again, and the model knows why."""
         self.playout.restart()
-        self._apply_cutting()
         self.answering.await_server(None)
         if self._keys.is_collecting:
             self._deadlines.set("keys.pause", now + self._agent.keys.pause_s)
         untold = self.requests.came_back(errand, now, is_restored=is_restored)
+        if self.breaks.end(now):
+            if self._is_greeting and not has_heard(self.memory):
+                self.greet()
+            else:
+                untold = prompts.LINE_BROKE
         if untold is not None:
             self.transcript.tell("system", untold, now, is_sent=not is_restored)
             self.responses.want(Wish(Kind.ANSWER))
+        self._apply_cutting()
 
     # Silence and acts
 
@@ -307,27 +315,21 @@ class Conversation:
 
     def announce(self, act: Act, now: float) -> None:
         """Begin an act, unless one is pending: it is done when its announcement is heard."""
-        if self._acts.is_pending:
-            if act.call_id:
-                self._functions.answer(act.call_id, error("the call is being ended already"))
-            return
-        self._outbox.happened("act.announced", act=act.order.kind)
-        self.responses.forget(Kind.NUDGE)
         self._acts.begin(act, now)
-        if act.announcement is not None:
-            self.responses.want(Wish(Kind.ANNOUNCEMENT, act.announcement))
         self._apply_cutting()
+
+    def broken_off(self, now: float) -> None:
+        """The stream is lost; `came_back` when there is another."""
+        self.breaks.begin(self._inbound.clock_ms, now)
+        self.transcript.settle(except_items=self.memory.items_of(self.responses.active_id))
 
     def leave_message(self, words: str, now: float) -> None:
         """A machine listens: nothing but the message is said any more, in full, and then the call ends."""
         self._is_greeting = False
-        self._acts.undo()
         self.turns.stop_bot(self._inbound.clock_ms, now)
         self._deadlines.clear("playout.overdue")
         self.transcript.settle(except_items=self.memory.items_of(self.responses.active_id))
-        self.responses.want_only(Wish(Kind.ANNOUNCEMENT, prompts.word_for_word(words)))
-        self._acts.begin(MESSAGE_LEFT, now, speech_s=len(words) / CHARACTERS_PER_S)
-        self._outbox.happened("message.begun")
+        self._acts.leave_message(words, now)
         self._apply_cutting()
 
     def act_overdue(self) -> Act | None:
@@ -403,8 +405,6 @@ class Conversation:
         act = self._acts.undo()
         if act is None:
             return
-        self._outbox.happened("act.undone", act=act.order.kind)
-        self.responses.forget(Kind.ANNOUNCEMENT)
         untold = self.requests.undone(act)
         if untold is not None:
             self.transcript.tell("system", untold, now)

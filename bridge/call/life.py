@@ -12,6 +12,7 @@ from bridge.call.actions import (
     CloseModel,
     CloseStream,
     ConnectModel,
+    DropStream,
     Ended,
     HangUpCall,
     LeaveOrder,
@@ -21,6 +22,7 @@ from bridge.call.actions import (
 from bridge.call.acts import Act
 from bridge.call.detection import Detection
 from bridge.call.ending import Ending
+from bridge.call.presence import Presence
 from bridge.call.responses import Refusal
 from bridge.call.states import CallerLeg, ModelLeg, move_caller, move_model
 from bridge.wire import session as dialects
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
     from bridge.call.session import Session
     from bridge.wire import caller, model
 
-MEDIA_WITHIN_S = 10.0
-"""How long a stream may send no sound at all; a live one sends 50 pieces a second."""
 TALKS_WITHIN_S = 4 * 3600 + 60.0
 """How long a caller may speak with a human, by the carrier's limit, before the call is given up as lost."""
 CLOSED_WITHIN_S = 5.0
@@ -81,8 +81,7 @@ class Life:
         self.is_ready = False
         """Whether the session is confirmed, so that audio may be sent."""
         self.is_over = False
-        self.media_at = now
-        """When the caller's stream last sent sound."""
+        self.presence = Presence(outbox, deadlines, now)
         self._plan = plan
         self._outbox = outbox
         self._deadlines = deadlines
@@ -103,17 +102,21 @@ class Life:
         """Whether caller and model can talk: both legs are up and confirmed."""
         return self.is_ready and self.caller is CallerLeg.UP
 
+    @property
+    def is_in_conversation(self) -> bool:
+        """Whether what the model does still matters: both can talk, or the stream was lost and may come back."""
+        return self.is_ready and (self.caller is CallerLeg.UP or self._talk.breaks.is_on)
+
     def stream_started(self, started: caller.StreamStarted, now: float) -> None:
         """The media stream is there: the first, or one with which the call comes back from an errand."""
         errand = self._talk.requests.errands.come_back()
         self.caller = move_caller(self.caller, CallerLeg.UP)
-        self.media_at = now
+        self.presence.began(now)
         self._deadlines.clear("stream.claimed")
         self._deadlines.clear("errand.overdue")
         if self._limit_at is None:
             self._limit_at = now + self._plan.max_call_s
         self._deadlines.set("call.limit", max(now, self._limit_at))
-        self._deadlines.set("caller.media", now + MEDIA_WITHIN_S)
         self._outbox.happened("stream.started", stream_sid=started.stream_sid)
         if (started.encoding, started.sample_rate_hz, started.channels) != PHONE_AUDIO:
             self._outbox.happened("stream.refused", reason="format")
@@ -149,8 +152,8 @@ class Life:
 
     def _come_back(self, errand: Errand, now: float) -> None:
         self._inbound.restart()
-        is_restored = self.model is ModelLeg.GONE
-        if is_restored:
+        is_restored = not self.is_ready
+        if self.model is ModelLeg.GONE:
             self.model = move_model(self.model, ModelLeg.CONNECTING)
             self._connect(now)
         self._outbox.happened("call.returned", errand=errand.order.kind, outcome=errand.outcome)
@@ -262,11 +265,14 @@ class Life:
 
     def close(self, ending: Ending | None, order: Order, now: float) -> None:
         """Leave the stream with an order: the call is over when it is gone, or on an errand when `ending` is None."""
-        self.ending = ending
-        self.caller = move_caller(self.caller, CallerLeg.CLOSING)
         self._deadlines.clear_all()
         if ending is None:
             self._talk.turns.restart()
+        self._close(ending, order, now)
+
+    def _close(self, ending: Ending | None, order: Order, now: float) -> None:
+        self.ending = ending
+        self.caller = move_caller(self.caller, CallerLeg.CLOSING)
         self._deadlines.set("stream.closed", now + CLOSED_WITHIN_S)
         self._outbox.do(CloseStream(order))
 
@@ -305,6 +311,52 @@ class Life:
         is_handed_over = self.caller is CallerLeg.DETACHED and self.model is ModelLeg.GONE
         self.finish(self.ending or (Ending.TRANSFERRED if is_handed_over else Ending.CALLER_HUNG_UP))
 
+    def stream_over(self, now: float) -> None:
+        """The carrier asks what to do with the call: for it the stream is over, or could not be opened."""
+        if self.caller is CallerLeg.AWAITED:
+            self._not_opened(now)
+        elif self.caller in (CallerLeg.UP, CallerLeg.CLOSING):
+            self._outbox.do(DropStream())
+            self.stream_left(now, is_clean=False)
+
+    def caller_silent(self, now: float) -> None:
+        """A stream that sends no sound was asked whether it is there, and its time to answer is over."""
+        if self.presence.is_lost():
+            self._lose_stream("silent", now)
+
+    def _not_opened(self, now: float) -> None:
+        if self.presence.may_return(now):
+            self._outbox.happened("stream.lost", cause="not_opened", losses=self.presence.losses)
+            self._outbox.do(LeaveOrder(Order("resume")))
+            self._deadlines.set("stream.claimed", now + self._plan.claim_within_s)
+        else:
+            self._outbox.do(LeaveOrder(Order("fallback")))
+            self.finish(Ending.NOT_CLAIMED)
+
+    def _lose_stream(self, cause: str, now: float) -> None:
+        """The stream is gone without a word: the carrier is given another one, unless that was so too often.
+
+        It asks by itself when its socket has closed. A stream that has fallen silent is closed for it, by whichever
+        way streams are left.
+        """
+        may_return = self.presence.may_return(now)
+        order = Order("resume" if may_return else "fallback")
+        self._outbox.happened("stream.lost", cause=cause, losses=self.presence.losses)
+        self.presence.left()
+        self._deadlines.clear("call.limit")
+        self._talk.broken_off(now)
+        if may_return:
+            self._talk.requests.errands.begin(order, "")
+        if cause == "silent":
+            self._close(None if may_return else Ending.CALLER_LOST, order, now)
+        elif may_return:
+            self._outbox.do(LeaveOrder(order))
+            self.detached(now)
+        else:
+            self._outbox.do(LeaveOrder(order))
+            self.caller = move_caller(self.caller, CallerLeg.GONE)
+            self.finish(Ending.CALLER_LOST)
+
     @property
     def is_on_errand(self) -> bool:
         """Whether the call has left its stream for an errand, or is about to."""
@@ -317,6 +369,9 @@ class Life:
         if self.is_on_errand:
             self.detached(now)
             return
+        if self.caller is CallerLeg.UP and not is_clean:
+            self._lose_stream("socket", now)
+            return
         self.caller = CallerLeg.GONE
         self.finish(self.ending or (Ending.CALLER_HUNG_UP if is_clean else Ending.CALLER_LOST))
 
@@ -326,13 +381,6 @@ class Life:
             self.call_off(Ending.OPERATOR_HUNG_UP)
         else:
             self.leave(Ending.OPERATOR_HUNG_UP, Order("hang_up"), now)
-
-    def media_missing(self, now: float) -> None:
-        """The stream is silent; a live one never is."""
-        if now < self.media_at + MEDIA_WITHIN_S:
-            self._deadlines.set("caller.media", self.media_at + MEDIA_WITHIN_S)
-        else:
-            self.close(Ending.CALLER_LOST, Order("hang_up"), now)
 
     def limit_reached(self, now: float) -> None:
         """The call has lasted as long as it may: the caller is told so, and it ends, whether they let us or not."""

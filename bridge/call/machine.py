@@ -25,8 +25,10 @@ from bridge.call.controls import (
     MachineDetected,
     ModelConnected,
     ModelLost,
+    PongReceived,
     Say,
     Shutdown,
+    StreamOver,
     Transfer,
     TransferOver,
 )
@@ -77,6 +79,7 @@ class Call:
             talk=self._talk,
             now=now,
         )
+        self._presence = self._life.presence
 
     @property
     def memory(self) -> Memory:
@@ -126,7 +129,7 @@ class Call:
         talk = self._talk
         if not self._life.is_up or talk.turns.is_eared or talk.requests.is_secret or not self._inbound.follows(audio):
             return None
-        self._life.media_at = now
+        self._presence.media_at = now
         return AppendAudio(audio.payload)
 
     def receive_model(self, event: model.ModelEvent, *, now: float) -> None:
@@ -165,7 +168,7 @@ class Call:
     # The caller's leg
 
     def _hear(self, audio: caller.CallerAudio, now: float) -> None:
-        self._life.media_at = now
+        self._presence.media_at = now
         silence = self._inbound.gap_before(audio)
         talk = self._talk
         if talk.turns.is_listening and talk.hear(audio.payload, audio.timestamp_ms, now):
@@ -184,6 +187,7 @@ class Call:
 
     def _receive_rare(self, message: caller.CallerMessage, now: float) -> None:
         life, leg = self._life, self._life.caller
+        self._presence.sign_of_life(now)
         match message:
             case caller.MarkReached(name=name) if leg is CallerLeg.UP:
                 self._talk.mark_reached(name)
@@ -224,7 +228,7 @@ class Call:
                 self._outbox.happened("model.event_unknown", kind=kind)
             case caller.Malformed(reason=reason):
                 self._outbox.happened("model.event_malformed", reason=reason)
-            case _ if self._life.is_up:
+            case _ if self._life.is_in_conversation:
                 self._talk.receive(event, now)
         self._life.check_failures(now)
 
@@ -263,6 +267,10 @@ class Call:
                 self._deadlines.set("errand.overdue", now + self._talk.requests.errands.answered_within_s())
             case TransferOver(outcome=outcome) if life.is_on_errand:
                 life.transfer_over(outcome, now)
+            case PongReceived():
+                self._presence.sign_of_life(now)
+            case StreamOver():
+                life.stream_over(now)
             case CallOver(status=status):
                 life.call_over(status)
             case _:
@@ -284,7 +292,9 @@ class Call:
             case "session.confirmed":
                 life.fail("session_unconfirmed", now)
             case "caller.media":
-                life.media_missing(now)
+                self._presence.media_missing(now)
+            case "caller.answered":
+                life.caller_silent(now)
             case "call.limit":
                 life.limit_reached(now)
             case _:

@@ -16,6 +16,10 @@ CAME_BACK = (
     "The transfer to {destination} failed ({outcome}). You are speaking with the same caller again. "
     "Tell them in one sentence and ask how else you can help; do not greet them again."
 )
+LINE_BROKE = (
+    "The connection to the caller broke off for a moment and is back. Of what you said last they heard only the "
+    "beginning, if anything: go on from there in one or two sentences, and do not greet them again."
+)
 HANDED_OVER = "You are this agent now: go on with the conversation by your new instructions, and do not greet again."
 
 

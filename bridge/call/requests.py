@@ -214,6 +214,8 @@ class Requests:
             self.functions.drop(errand.call_id)
             self._announce(Act(Ending.TRANSFER_FAILED, Order("hang_up"), prompts.NOBODY_REACHED), now)
             return None
+        if errand.order.kind == "resume":
+            return None
         if errand.order.kind == "keys":
             output = json.dumps({"sent": errand.order.digits})
         else:

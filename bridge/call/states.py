@@ -23,7 +23,7 @@ class CallerLeg(Enum):
     CLOSING = "closing"
     """We close it, and have left an order about what happens to the call."""
     DETACHED = "detached"
-    """The call is on an errand from which it may come back with a new stream: keys are sent, a destination rings."""
+    """The call has no stream and may come back with a new one: keys are sent, a destination rings, or it was lost."""
     GONE = "gone"
 
 
@@ -40,7 +40,7 @@ class ModelLeg(Enum):
 _CALLER_MOVES = {
     CallerLeg.RINGING: {CallerLeg.AWAITED, CallerLeg.GONE},
     CallerLeg.AWAITED: {CallerLeg.UP, CallerLeg.GONE},
-    CallerLeg.UP: {CallerLeg.CLOSING, CallerLeg.GONE},
+    CallerLeg.UP: {CallerLeg.CLOSING, CallerLeg.DETACHED, CallerLeg.GONE},
     CallerLeg.CLOSING: {CallerLeg.DETACHED, CallerLeg.GONE},
     CallerLeg.DETACHED: {CallerLeg.UP, CallerLeg.GONE},
     CallerLeg.GONE: set[CallerLeg](),

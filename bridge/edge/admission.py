@@ -35,6 +35,8 @@ class Place(Generic[Held]):
     def __init__(self, held: Held, expires_at: float) -> None:
         self.held = held
         self.token = secrets.token_urlsafe(32)
+        self.streams = 1
+        """How many streams the call was offered; the number of the one that the token opens."""
         self._expires_at = expires_at
         self._is_claimed = False
 
@@ -46,12 +48,12 @@ class Place(Generic[Held]):
         self._is_claimed = True
         return True
 
-    def renew(self, expires_at: float) -> str:
-        """A token for the next stream of the same call; the old one is worth nothing any more."""
+    def renew(self, expires_at: float) -> None:
+        """Have another token, for the next stream of the same call; the old one is worth nothing any more."""
         self.token = secrets.token_urlsafe(32)
+        self.streams += 1
         self._expires_at = expires_at
         self._is_claimed = False
-        return self.token
 
 
 class Admission(Generic[Held]):
@@ -116,14 +118,15 @@ class Admission(Generic[Held]):
         if (place := self._places.pop(call_sid, None)) is not None:
             self._parked[call_sid] = place
 
-    def renew(self, call_sid: str, now: float) -> str | None:
-        """A token for the next stream of a live call, which has its place again even when there is none left."""
+    def renew(self, call_sid: str, now: float) -> Place[Held] | None:
+        """Have another token for the next stream of a live call, which has its place again even when none is left."""
         place = self.find(call_sid)
         if place is None:
             return None
         self._parked.pop(call_sid, None)
         self._places[call_sid] = place
-        return place.renew(now + self._token_ttl_s)
+        place.renew(now + self._token_ttl_s)
+        return place
 
     def leave(self, call_sid: str) -> None:
         """The call has ended, or has never begun."""

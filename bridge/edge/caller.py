@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from quart import abort, websocket
 
-from bridge.edge.entrance import NORMAL, POLICY, START_WITHIN_S, WAITING_BYTES, Arrival, Entrance
+from bridge.edge.entrance import CLOSE_WITHIN_S, NORMAL, POLICY, START_WITHIN_S, WAITING_BYTES, Arrival, Entrance
 from bridge.edge.window import window_of
-from bridge.edge.writer import Writer
+from bridge.edge.writer import Writer, ignore
 
 if TYPE_CHECKING:
-    from bridge.clock import Clock
+    from collections.abc import Callable
+
+    from bridge.clock import Clock, Timer
     from bridge.edge.driver import Driver
     from bridge.wire.caller import StreamStarted
 
@@ -20,11 +22,35 @@ if TYPE_CHECKING:
 class Stream:
     """The socket of one media stream, as its driver sees it."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, driver: Driver, hang_up: Callable[[], object]) -> None:
         self.send = writer.put
         """Send a text message after those before it."""
-        self.close = writer.close
-        """Close the socket when what was sent has gone out."""
+        self.receive: Callable[[str | bytes], object] = driver.receive_caller
+        """Takes each message that comes."""
+        self._writer = writer
+        self._clock = driver.clock
+        self._hang_up = hang_up
+        self._closing: Timer | None = None
+
+    def ping(self) -> None:
+        """Nothing: an application cannot ping through Hypercorn, nor hear of a pong. The mark is question enough."""
+
+    def close(self) -> None:
+        """Close the socket when what was sent has gone out; a peer that lets us wait is cut off."""
+        self._writer.close()
+        if self._closing is None:
+            self._closing = self._clock.call_at(self._clock.now() + CLOSE_WITHIN_S, self._hang_up)
+
+    def drop(self) -> None:
+        """Close the socket; nothing that still comes is of interest."""
+        self.receive = ignore
+        self.close()
+
+    def left(self) -> None:
+        """The socket is closed."""
+        self._writer.close()
+        if self._closing is not None:
+            self._closing.cancel()
 
 
 class MediaDoor:
@@ -72,17 +98,22 @@ class MediaDoor:
     async def _carry(self, driver: Driver, started: StreamStarted, text: str | bytes) -> None:
         window = window_of(websocket.scope)
         reading = asyncio.current_task()
-        writer = Writer(websocket.send, limit_bytes=WAITING_BYTES, overflowed=lambda: reading and reading.cancel())
+
+        def hang_up() -> None:
+            if reading is not None:
+                reading.cancel()
+
+        writer = Writer(websocket.send, limit_bytes=WAITING_BYTES, overflowed=hang_up)
         writing = asyncio.get_running_loop().create_task(self._write(writer))
-        stream = Stream(writer)
+        stream = Stream(writer, driver, hang_up)
         try:
             driver.attach(stream, started, text)
             while True:
                 text = await websocket.receive()
                 window.took()
-                driver.receive_caller(_text(text))
+                stream.receive(_text(text))
         finally:  # Quart cancels this handler when the socket is closed, by whichever side
-            writer.close()
+            stream.left()
             writing.cancel()
             driver.caller_left(stream)
 

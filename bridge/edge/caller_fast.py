@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from picows import WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
 
+from bridge.call.controls import PongReceived
 from bridge.edge.entrance import GOING_AWAY, POLICY, START_WITHIN_S, WAITING_BYTES, Arrival
 from bridge.edge.fast import READ_BYTES, FastSocket
 from bridge.edge.writer import ignore
@@ -99,6 +100,17 @@ class _Stream(FastSocket):
         if self._driver is not None:
             self._driver.caller_left(self)
             self._driver = None
+
+    def ponged(self) -> None:
+        """Tell the call."""
+        if self._driver is not None:
+            self._driver.control(PongReceived())
+
+    def drop(self) -> None:
+        """Close the socket; nothing that still comes is of interest."""
+        self.receive = ignore
+        self._driver = None
+        self.close()
 
     def _arrive(self, text: bytes) -> None:
         admitted = self._arrival.receive(text)

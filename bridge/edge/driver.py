@@ -16,6 +16,7 @@ from bridge.call.actions import (
     CloseModel,
     CloseStream,
     ConnectModel,
+    DropStream,
     Ended,
     HangUpCall,
     Happened,
@@ -24,6 +25,7 @@ from bridge.call.actions import (
     Park,
     PauseRecording,
     PlayAudio,
+    ProbeCaller,
     ResumeRecording,
     RunFunction,
     Said,
@@ -51,8 +53,14 @@ class CallerLink(Protocol):
     def send(self, text: str, /) -> object:
         """Send a text message after those before it."""
 
+    def ping(self) -> None:
+        """Ping the peer, where the door can; its pong is given to the driver as `PongReceived`."""
+
     def close(self) -> None:
         """Close the socket when what was sent has gone out; the carrier then asks for the order."""
+
+    def drop(self) -> None:
+        """Close the socket, and give the driver nothing of what still comes."""
 
 
 class ModelLink(Protocol):
@@ -146,6 +154,8 @@ class Driver:
             PlayAudio: self._play,
             SetMark: self._mark,
             ClearPlayout: self._clear,
+            ProbeCaller: self._probe,
+            DropStream: self._drop_stream,
             CloseStream: self._close_stream,
             ConnectModel: self._connect_model,
             CloseModel: self._close_model,
@@ -169,6 +179,7 @@ class Driver:
 
     def attach(self, link: CallerLink, started: wire_caller.StreamStarted, text: str | bytes) -> None:
         """The media stream has come, with its `start` message; pass on what it says from now on to `receive_caller`."""
+        self._drop()
         self._caller = link
         self._stream = wire_caller.Stream(started.stream_sid)
         self.receive_caller(text)
@@ -250,6 +261,19 @@ class Driver:
     def _clear(self, _: ClearPlayout) -> None:
         if self._caller is not None and self._stream is not None:
             self._caller.send(self._stream.clear())
+
+    def _probe(self, _: ProbeCaller) -> None:
+        if self._caller is not None:
+            self._caller.ping()
+
+    def _drop_stream(self, _: DropStream) -> None:
+        self._drop()
+
+    def _drop(self) -> None:
+        """Let go of a stream whose socket may still be open."""
+        if self._caller is not None:
+            self._caller.drop()
+            self._caller = None
 
     def _close_stream(self, action: CloseStream) -> None:
         self._surroundings.leave_order(self, action.order)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 START_WITHIN_S = 10.0
 MAX_BEFORE_START = 16
 """Messages that a stream may send up to its `start`; a real one sends `connected`."""
+CLOSE_WITHIN_S = 2.0
+"""How long the peer may take to answer the closing handshake."""
 WAITING_BYTES = 16 * 1024 * 1024
 """What may wait to be sent to the carrier, which takes ten minutes of sound ahead: more means that it does not read."""
 NORMAL, GOING_AWAY, POLICY = 1000, 1001, 1008

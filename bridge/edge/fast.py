@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
-from bridge.edge.entrance import NORMAL
+from bridge.edge.entrance import CLOSE_WITHIN_S, NORMAL
 from bridge.edge.writer import ignore
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 READ_BYTES = 4096
 """The read buffer that each socket begins with; it grows with the longest message. A media frame takes 330 bytes."""
-CLOSE_WITHIN_S = 2.0
-"""How long the peer may take to answer the closing handshake."""
 NO_STATUS, ABNORMAL, TOO_BIG = 1005, 1006, 1009
 """RFC 6455, section 7.4.1."""
 _TEXT = WSMsgType.TEXT
@@ -48,6 +46,7 @@ class FastSocket(WSListener):
         self.receive: Callable[[bytes], object] = ignore
         """Takes each text message, as UTF-8; a binary one as `b""`, which is no message of either protocol."""
         self.has_overflowed = False
+        self._is_asked = False
         self._clock = clock
         self._waiting_bytes = waiting_bytes
         self._max_message_bytes = max_message_bytes
@@ -62,6 +61,15 @@ class FastSocket(WSListener):
 
     def left(self, code: int, reason: str) -> None:
         """The socket is closed, by whichever side; `code` and `reason` are the peer's."""
+
+    def ponged(self) -> None:
+        """The peer has answered the last `ping`."""
+
+    def ping(self) -> None:
+        """Ask the peer whether it is there."""
+        if self._transport is not None:
+            self._is_asked = True
+            self._transport.send_ping()
 
     def close(self, code: int = NORMAL) -> None:
         """Close the socket when what was sent has gone out; a peer that does not answer is cut off."""
@@ -121,6 +129,10 @@ class FastSocket(WSListener):
         if frame.msg_type == WSMsgType.CLOSE:
             transport.send_close(WSCloseCode.OK)  # nothing if it answers ours
             transport.disconnect()
+        elif frame.msg_type == WSMsgType.PONG:
+            if self._is_asked:  # a pong that nobody asked for says nothing
+                self._is_asked = False
+                self.ponged()
         elif frame.msg_type == WSMsgType.BINARY and frame.fin:
             self.receive(b"")
         elif frame.msg_type in (_TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.rehearsal.carrier import Call, Carrier, Event, Notice
+    from bridge.rehearsal.carrier.stream import MediaStream
     from bridge.rehearsal.scenario import Destination, Expectations, Scenario, Step
 
 TURN_SILENCE_S = 0.8
@@ -156,9 +157,24 @@ class _Player:
             await call.press(step.press)
         elif step.pause_s is not None:
             await call.carrier.clock.sleep(step.pause_s)
+        elif step.stream is not None:
+            _disturb(call.stream, step.stream)
         else:
             call.hang_up()
             await asyncio.get_running_loop().create_future()  # until the end of the call takes the script along
+
+
+def _disturb(stream: MediaStream | None, how: str) -> None:
+    """Let something go wrong with a media stream."""
+    if stream is None:
+        return
+    match how:
+        case "drop":
+            stream.drop()
+        case "mute" | "unmute":
+            stream.mute(is_on=how == "mute")
+        case _:
+            stream.freeze(is_on=how == "freeze")
 
 
 def _moment(step: Step) -> str:

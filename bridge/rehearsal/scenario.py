@@ -24,6 +24,9 @@ after = "answer"                        # the bot has spoken since the last step
 [[step]]
 pause_s = 2                             # say nothing
 [[step]]
+stream = "drop"                         # drop | mute | unmute | freeze | thaw: what goes wrong with the media stream
+during = 1.0
+[[step]]
 hang_up = true
 after = 3.0                             # the bot has been silent for that many seconds; "start": the media stream is up
 
@@ -74,11 +77,13 @@ class _Table(BaseModel):
 
 
 class Step(_Table):
-    """One thing the caller does, and when; exactly one of `say`, `press`, `pause_s` and `hang_up`."""
+    """One thing the caller does, and when; exactly one of `say`, `press`, `pause_s`, `stream` and `hang_up`."""
 
     say: str | None = None
     press: str | None = None
     pause_s: Seconds | None = None
+    stream: Literal["drop", "mute", "unmute", "freeze", "thaw"] | None = None
+    """What goes wrong with the media stream: its connection breaks; it sends no sound; nothing passes either way."""
     hang_up: Literal[True] | None = None
     after: Literal["start", "greeting", "answer"] | Seconds | None = None
     during: Seconds | None = None
@@ -87,8 +92,8 @@ class Step(_Table):
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
-        if sum(each is not None for each in (self.say, self.press, self.pause_s, self.hang_up)) != 1:
-            raise ValueError("a step has exactly one of say, press, pause_s and hang_up")
+        if sum(each is not None for each in (self.say, self.press, self.pause_s, self.stream, self.hang_up)) != 1:
+            raise ValueError("a step has exactly one of say, press, pause_s, stream and hang_up")
         if self.after is not None and self.during is not None:
             raise ValueError("a step has after or during, not both")
         if self.press is not None and not (self.press and KEYS.issuperset(self.press)):

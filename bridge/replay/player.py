@@ -189,7 +189,7 @@ class _Stage:
             yield from self.wait_until(self._now + HEARD_WITHIN_S)
         if self._is_over or self._is_cut:
             return
-        left = caller.CallerLeft(clean=False)
+        left = caller.CallerLeft()
         self.call.receive_caller(left, now=self._now)
         yield self.played(self._now, None, left)
 

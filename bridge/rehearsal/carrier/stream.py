@@ -79,6 +79,8 @@ class MediaStream:
         clears: for each `clear` when it came (seconds of the clock) and the sound it dropped.
         frames_sent, frames_lost: media messages that left; frames that the line or a full outbox swallowed.
         close_code: how the WebSocket was closed; None while it is open or when it never was.
+
+    Three things go wrong on demand: `drop`, `mute` and `freeze`.
     """
 
     def __init__(self, call: Call, noun: Verb, url: str) -> None:
@@ -99,6 +101,10 @@ class MediaStream:
         self._first_frame: int | None = None
         self._due_s = 0.0
         self._timer: Timer | None = None
+        self._socket: ClientConnection | None = None
+        self._is_mute = False
+        self._moves = asyncio.Event()
+        self._moves.set()
 
     async def run(self) -> None:
         """Open the stream and carry it until the bridge closes it; cancelled, say `stop` and close it."""
@@ -108,6 +114,7 @@ class MediaStream:
             self._call.notice(refused.code, str(refused))
             self._report("stream-error", StreamError=f"{refused.code} {refused}")
             return
+        self._socket = socket
         writer = asyncio.create_task(self._write(socket))
         self._begin()
         try:
@@ -115,6 +122,9 @@ class MediaStream:
             self._note_close(socket)
         finally:
             self._end()
+            if not self._moves.is_set():  # nobody is there to say goodbye to
+                socket.transport.abort()
+                self._moves.set()
             await asyncio.wait([writer], timeout=_CLOSE_WAIT_S)
             writer.cancel()
             await socket.close()
@@ -126,7 +136,7 @@ class MediaStream:
         if self._first_frame is None:
             self._first_frame = index
         late_s = self._call.phone.transmission.delay_s()
-        if late_s is None or self._outbox.qsize() >= OUTBOX_FRAMES:
+        if self._is_mute or late_s is None or self._outbox.qsize() >= OUTBOX_FRAMES:
             self.frames_lost += 1
             return
         self.frames_sent += 1
@@ -142,6 +152,29 @@ class MediaStream:
         """Send a key."""
         self._call.event("key.pressed", digit)
         self._send("dtmf", f'"dtmf":{{"track":"inbound_track","digit":"{digit}"}}')
+
+    def drop(self) -> None:
+        """Break the connection: neither `stop` nor a closing handshake; then Twilio asks `<Connect action>`."""
+        self._call.event("stream.dropped")
+        if self._socket is not None:
+            self._socket.transport.abort()
+
+    def mute(self, *, is_on: bool = True) -> None:
+        """Send no sound, or send it again; the time goes on, so that its timestamps have a gap. All else is as ever."""
+        self._call.event("stream.muted" if is_on else "stream.unmuted")
+        self._is_mute = is_on
+
+    def freeze(self, *, is_on: bool = True) -> None:
+        """Send nothing and read nothing, or go on with what has piled up: as a network that swallows everything."""
+        self._call.event("stream.frozen" if is_on else "stream.thawed")
+        self._is_mute = is_on
+        if is_on:
+            self._moves.clear()
+        else:
+            self._moves.set()
+        if self._socket is not None:
+            transport = self._socket.transport
+            transport.pause_reading() if is_on else transport.resume_reading()
 
     def refusal(self) -> StreamRefusedError | None:
         """Why Twilio would not even try this stream; None where it would."""
@@ -253,6 +286,7 @@ class MediaStream:
                 due_s, text = message
                 if due_s > self._clock.now():
                     await self._clock.sleep_until(due_s)
+                await self._moves.wait()
                 await socket.send(text)
         except ConnectionClosed:
             return  # the reader sees the same, and says so

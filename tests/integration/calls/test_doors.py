@@ -190,8 +190,9 @@ async def test_a_message_that_is_too_long_ends_the_call_in_order(
     session = await model.session()
     piece = "x" * (80_000 // pieces)
     await stream.socket.send([piece] * pieces if pieces > 1 else piece)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         await session.closed.wait()
+        await bridge.seen.until("call.ended")
 
     assert ["caller_lost"] == bridge.seen.endings()
     assert bridge.is_empty()
@@ -217,9 +218,10 @@ async def test_a_carrier_that_does_not_read_is_cut_off(
     stream.stop_reading()
     await session.say("response.created", response={"id": "resp_1", "status": "in_progress", "output": []})
     with suppress(ConnectionClosed):  # when the call has ended
-        for _ in range(30):
+        while not bridge.seen.of("stream.lost"):
             await session.speak("item_1", b"\x02" * 1_000_000, delta_bytes=1_000_000)
     async with asyncio.timeout(10):
+        await bridge.seen.until("call.ended")
         await session.closed.wait()
 
     assert ["caller_lost"] == bridge.seen.endings()

@@ -80,7 +80,7 @@ def test_recording_alone_is_a_scenario(tmp_path: Path) -> None:
     [
         ("", "step", "Field required"),
         ("steps = []", "step", "Field required"),
-        ('[[step]]\nsay = "hours"\npress = "1"', "step.0", "exactly one of say, press, pause_s and hang_up"),
+        ('[[step]]\nsay = "hours"\npress = "1"', "step.0", "exactly one of say, press, pause_s, stream and hang_up"),
         ('[[step]]\nsay = "hours"\nafter = "start"\nduring = 1', "step.0", "not both"),
         ('[[step]]\npress = "12x"', "step.0", "press holds keys"),
         ('[[step]]\npress = "1"\nafter = "later"', "step.0.after", "should be"),
