@@ -31,6 +31,7 @@ from bridge.edge.recorder import Tapes
 from bridge.edge.window import BoundedReceive
 from bridge.errors import BridgeError, ConfigurationError
 from bridge.metrics import Metrics
+from bridge.probe import Probe
 from bridge.recent import RecentCalls
 from bridge.records.keeper import Records
 from bridge.records.webhook import Webhook
@@ -176,6 +177,9 @@ class Bridge:
             insecure=desk.validator is None,
         )
         app.register_blueprint(hooks.blueprint())
+        if desk.validator is not None:
+            token, public_url = self.settings.twilio.auth_token.get_secret_value(), self.settings.server.public_url
+            app.register_blueprint(Probe(token, public_url, desk.validator, self.clock).blueprint())
         admin_token = self.settings.server.admin_token.get_secret_value()
         app.register_blueprint(OperatorApi(desk, self.recent, admin_token).blueprint())
         app.register_error_handler(HTTPException, http_error)

@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _model(add)
     _replay(add)
     _tape(add)
+    _doctor(add)
     _number(add)
     _records(add)
     _config(add)
@@ -174,6 +175,25 @@ def _tape(add: Callable[..., argparse.ArgumentParser]) -> None:
         command.add_argument("to", metavar="FILE", type=Path, help="what is written")
 
 
+def _doctor(add: Callable[..., argparse.ArgumentParser]) -> None:
+    parser = _command(
+        add,
+        "doctor",
+        "Check everything between Twilio and the model, and say what to do. Exit code 1: something failed.",
+        "voicebridge doctor --config bridge.toml",
+        "voicebridge doctor --quick             # without holding a socket open",
+        "voicebridge doctor 31920               # what one of Twilio's error codes means here",
+    )
+    parser.add_argument("explain", metavar="CODE", nargs="?", type=int, help="explain one of Twilio's error codes")
+    parser.add_argument("--code", metavar="CODE", type=int, help="the same")
+    parser.add_argument("--quick", action="store_true", help="do not wait for idle timeouts of what lies between")
+    parser.add_argument(
+        "--hold", metavar="S", type=float, default=75.0, help="how long a silent socket is held open (default 75)"
+    )
+    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.set_defaults(run=lambda o: _run(_doctors().doctor(_file(o), os.environ, o)))
+
+
 def _number(add: Callable[..., argparse.ArgumentParser]) -> None:
     parser = add("number", help="Show whom Twilio's numbers ask, and let them ask this bridge.")
     inner = parser.add_subparsers(title="commands", required=True, metavar="COMMAND").add_parser
@@ -279,6 +299,12 @@ def _file(options: argparse.Namespace) -> Path | None:
 def _commands() -> ModuleType:
     """What runs something: it brings half of the program along, which help and configuration need not wait for."""
     from bridge import commands  # noqa: PLC0415
+
+    return commands
+
+
+def _doctors() -> ModuleType:
+    from bridge.doctor import commands  # noqa: PLC0415 - as above
 
     return commands
 

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["SETTINGS_HEADER", "SIGNATURE_HEADER", "Reason", "Validator", "Verdict", "raw_target"]
 
 _DEFAULT_PORTS = {"https": 443, "wss": 443, "http": 80, "ws": 80}
-_MEDIA_SCHEMES = {"https": "wss", "wss": "wss", "http": "ws", "ws": "ws"}
+_MEDIA_SCHEMES = {"https": ("wss",), "wss": ("wss",), "http": ("wss", "ws"), "ws": ("ws",)}
+"""How a stream's address may begin; it is always written as wss, also where a rehearsal's webhooks come over http."""
 
 
 class Reason(StrEnum):
@@ -86,7 +87,8 @@ class Validator:
         self._signers = [RequestValidator(token) for token in auth_tokens]
         self._webhook_bases = _spellings(public_url, ("https", "http"))
         scheme, _, rest = (media_url or public_url).partition("://")
-        self._media_bases = _spellings(f"{_MEDIA_SCHEMES.get(scheme, scheme)}://{rest}", ("wss", "ws"))
+        schemes = _MEDIA_SCHEMES.get(scheme, (scheme,))
+        self._media_bases = tuple(base for one in schemes for base in _spellings(f"{one}://{rest}", ("wss", "ws")))
 
     def check_webhook(
         self, target: str, content: Mapping[str, str] | bytes, *, signature: str, settings: str = ""

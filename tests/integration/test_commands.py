@@ -171,7 +171,7 @@ def test_user_who_is_wrong_is_told_the_way_out(tmp_path: Path, arguments: tuple[
     "command",
     ["serve", "call", "model", "replay", "config check", "config show", "config schema"]
     + [f"tape {name}" for name in ("show", "wav", "redact", "cut")]
-    + ["number list", "number point", "records export", "records prune"],
+    + ["number list", "number point", "records export", "records prune", "doctor"],
 )
 def test_every_command_shows_an_example_in_its_help(tmp_path: Path, command: str) -> None:
     """`--help` has a line that can be copied."""

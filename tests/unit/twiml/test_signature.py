@@ -205,6 +205,7 @@ def test_value_that_is_no_text_is_refused_without_raising() -> None:
         (PUBLIC_URL, "wss://media.example.com:8443", "wss://media.example.com:8443/media/a1"),
         (PUBLIC_URL, "wss://media.example.com/fast/", "wss://media.example.com/fast/media/a1"),
         ("http://127.0.0.1:8080", "", "ws://127.0.0.1:8080/media/a1"),
+        ("http://127.0.0.1:8080", "", "wss://127.0.0.1:8080/media/a1"),
         ("https://[2001:db8::1]", "", "wss://[2001:db8::1]:443/media/a1"),
     ],
 )
