@@ -31,6 +31,7 @@ from bridge.call.silence import Silence
 from bridge.call.transcript import Transcript
 from bridge.call.turns import Cutting, Turns
 from bridge.call.voice import CallerEar
+from bridge.call.waits import Waits
 from bridge.wire import model as wire
 from bridge.wire.g711 import BYTES_PER_MS, size_of
 
@@ -84,6 +85,7 @@ class Conversation:
         self._is_greeting = bool(plan.agent.greeting_message)
         self.failures = 0
         """How many responses in a row have failed."""
+        self.waits = Waits(outbox)
         self.answering = Answering(outbox, deadlines, self.responses, self.turns, session)
         self.breaks = Breaks(
             deadlines, self.playout, self.responses, turns=self.turns, answering=self.answering, acts=self._acts
@@ -102,12 +104,10 @@ class Conversation:
                 self.memory.bot_words(item_id, words, whole=False)
             case wire.TranscriptDone(item_id=item_id, transcript=words):
                 self.memory.bot_words(item_id, words, whole=True)
-            case wire.SpeechStarted():
-                self._speech_started(now)
-            case wire.SpeechStopped():
-                self.turns.speech_stopped(self._inbound.clock_ms)
-                self.answering.turn_over(now)
-                self._outbox.happened("caller.speech_stopped")
+            case wire.SpeechStarted(audio_start_ms=began_ms):
+                self._speech_started(began_ms, now)
+            case wire.SpeechStopped(audio_end_ms=stopped_ms):
+                self._speech_stopped(stopped_ms, now)
             case wire.Committed(item_id=item_id):
                 self.memory.caller_spoke(item_id, now)
                 self.answering.turn_committed(now)
@@ -138,6 +138,11 @@ class Conversation:
         if self._is_greeting:
             self.responses.want(Wish(Kind.GREETING, prompts.word_for_word(self._agent.greeting_message)))
 
+    def stream_started(self, now: float) -> None:
+        """The first stream is there, whether the session is or not."""
+        if self._is_greeting:
+            self.waits.stream_started(now)
+
     def audio_made(self, event: wire.AudioDelta, now: float) -> None:
         """A piece of speech: played at once, unless nobody may hear it any more. Needs no `settle`."""
         payload = event.delta
@@ -155,14 +160,19 @@ class Conversation:
         if not playout.is_playing:
             self._deadlines.clear("silence")
             self._deadlines.set("playout.overdue", now + size_bytes / BYTES_PER_MS / 1000 + OVERDUE_S)
+            self.waits.sent(self.responses.active_kind, size_bytes, now)
         self.turns.play(payload, starts_ms)
         mark = playout.send(event.item_id, event.content_index, size_bytes, clock_ms)
         self._outbox.do(PlayAudio(payload))
         self._outbox.do(SetMark(mark))
 
-    def mark_reached(self, name: str) -> None:
+    def mark_reached(self, name: str, now: float) -> None:
         """The carrier returned a mark."""
-        if self.playout.reach(name, self._inbound.clock_ms) and not self.playout.is_playing:
+        if not self.playout.reach(name, self._inbound.clock_ms):
+            return
+        if self.waits.is_sounding:
+            self.waits.confirmed(now)
+        if not self.playout.is_playing:
             self._heard_out()
 
     def playout_overdue(self, now: float) -> None:
@@ -174,6 +184,7 @@ class Conversation:
             self._deadlines.set("playout.overdue", now + left_ms / 1000 + OVERDUE_S)
             return
         self.playout.give_up(self._inbound.clock_ms)
+        self.waits.forget()
         self._outbox.happened("playout.marks_lost", marks=self.playout.lost_marks)
         self._heard_out()
 
@@ -187,13 +198,24 @@ class Conversation:
             self._floor_taken(now)
         return True
 
-    def _speech_started(self, now: float) -> None:
-        if self.turns.speech_started(self._inbound.clock_ms, now):
+    def _speech_started(self, began_ms: int, now: float) -> None:
+        padding_ms = self._agent.turn_detection.padding_ms
+        ago_ms = self._inbound.ago_ms(began_ms) - padding_ms
+        self.waits.caller_began()
+        if self.turns.speech_started(self._inbound.clock_ms, now, began_at=now - max(0, ago_ms) / 1000):
             self._floor_taken(now)
         self.answering.await_server(None)  # it answers the new turn instead
         self._deadlines.clear("turn.committed")
         self._silence.broken()
         self._outbox.happened("caller.speech_started")
+
+    def _speech_stopped(self, stopped_ms: int, now: float) -> None:
+        if not (self.playout.is_playing or self.turns.is_guarded):
+            ago_ms = self._inbound.ago_ms(stopped_ms) + self._agent.turn_detection.silence_ms
+            self.waits.caller_stopped(now - ago_ms / 1000, now)
+        self.turns.speech_stopped(self._inbound.clock_ms)
+        self.answering.turn_over(now)
+        self._outbox.happened("caller.speech_stopped")
 
     def key_pressed(self, key: str, now: float) -> None:
         """A key cuts the bot like a confirmed turn, and begins or completes an entry."""
@@ -285,6 +307,7 @@ class Conversation:
     def came_back(self, errand: Errand, now: float, *, is_restored: bool) -> None:
         """The call has a stream again, in the same conversation: nothing is greeted again, and the model knows why."""
         self.playout.restart()
+        self.waits.forget()
         self.answering.await_server(None)
         if self._keys.is_collecting:
             self._deadlines.set("keys.pause", now + self._agent.keys.pause_s)
@@ -328,6 +351,7 @@ class Conversation:
         self._is_greeting = False
         self.turns.stop_bot(self._inbound.clock_ms, now)
         self._deadlines.clear("playout.overdue")
+        self.waits.forget()
         self.transcript.settle(except_items=self.memory.items_of(self.responses.active_id))
         self._acts.leave_message(words, now)
         self._apply_cutting()
@@ -400,6 +424,7 @@ class Conversation:
 
     def _floor_taken(self, now: float) -> None:
         """The caller has the floor: an act that was announced does not happen, and the model is told so."""
+        self.waits.forget()
         self._deadlines.clear("playout.overdue")
         self.transcript.settle(except_items=self.memory.items_of(self.responses.active_id))
         act = self._acts.undo()

@@ -92,6 +92,7 @@ class Life:
         self._is_past_limit = False
         self._detection = Detection(plan.outgoing)
         self._message = ""
+        self._connecting_at = now
         if plan.outgoing is None:
             self.answered(now)
         else:
@@ -115,6 +116,7 @@ class Life:
         self._deadlines.clear("stream.claimed")
         self._deadlines.clear("errand.overdue")
         if self._limit_at is None:
+            self._talk.stream_started(now)
             self._limit_at = now + self._plan.max_call_s
         self._deadlines.set("call.limit", max(now, self._limit_at))
         self._outbox.happened("stream.started", stream_sid=started.stream_sid)
@@ -188,6 +190,7 @@ class Life:
             self._deadlines.set("errand.overdue", now + TALKS_WITHIN_S)
 
     def _connect(self, now: float) -> None:
+        self._connecting_at = now
         self._outbox.do(ConnectModel())
         self._deadlines.set("model.connected", now + CONNECTED_WITHIN_S)
 
@@ -198,7 +201,7 @@ class Life:
             return
         self.model = move_model(self.model, ModelLeg.READY)
         self.is_ready = True
-        self._outbox.happened("model.readied")
+        self._outbox.happened("model.readied", took_ms=round((now - self._connecting_at) * 1000))
         agent = self._plan.agent
         told: list[tuple[str, str]] = [(message.role, message.content) for message in agent.messages]
         told += self._talk.transcript.history(agent.max_history)
@@ -289,7 +292,9 @@ class Life:
             self.model = move_model(self.model, ModelLeg.GONE)
             self._outbox.do(CloseModel())
         why = {"reason": reason} if reason else {}
-        self._outbox.happened("call.ended", ending=ending.value, barge_ins=self._talk.turns.barge_ins, **why)
+        talk = self._talk
+        sums = {"turns": talk.turns.count, "barge_ins": talk.turns.barge_ins, **talk.waits.summary()}
+        self._outbox.happened("call.ended", ending=ending.value, **sums, **why)
         self._outbox.do(Ended(ending))
 
     def check_failures(self, now: float) -> None:

@@ -190,7 +190,7 @@ class Call:
         self._presence.sign_of_life(now)
         match message:
             case caller.MarkReached(name=name) if leg is CallerLeg.UP:
-                self._talk.mark_reached(name)
+                self._talk.mark_reached(name, now)
             case caller.Digit(digit=digit) if leg is CallerLeg.UP:
                 self._talk.key_pressed(digit, now)
             case caller.StreamStarted() if leg in (CallerLeg.AWAITED, CallerLeg.DETACHED):
@@ -243,7 +243,7 @@ class Call:
                 self._outbox.happened("model.lost", reason=reason, code=code)
                 life.fail(reason, now)
             case FunctionResult(call_id=call_id, output=output):
-                talk.requests.done(call_id, output)
+                talk.requests.done(call_id, output, now)
             case Say(words=words):
                 talk.say(words)
             case Transfer(destination=destination, summary=summary) if life.is_up:

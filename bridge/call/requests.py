@@ -82,6 +82,7 @@ class Requests:
         self._entry: _Entry | None = None
         self._filler = ""
         self._then: list[outcome.EndCall | outcome.TransferCall] = []
+        self._running: dict[str, tuple[str, float]] = {}
 
     @property
     def is_secret(self) -> bool:
@@ -107,12 +108,14 @@ class Requests:
             else:
                 self._send_off(request, now, is_announced=is_announced)
 
-    def done(self, call_id: str, output: str) -> None:
+    def done(self, call_id: str, output: str, now: float) -> None:
         """One of the operator's functions has given its result, which may also end or transfer the call."""
         result = outcome.parse(output, self._plan.destinations)
+        name, since = self._running.pop(call_id, ("", now))
         if not self.functions.answer(call_id, result.output):
             return
-        self._outbox.happened("function.answered", call_id=call_id)
+        took_ms = round((now - since) * 1000)
+        self._outbox.happened("function.answered", function=name, call_id=call_id, took_ms=took_ms)
         if result.flaw:
             self._outbox.happened("function.misanswered", call_id=call_id, flaw=result.flaw)
         if result.then is not None:
@@ -254,6 +257,7 @@ class Requests:
 
     def _run(self, request: Request, now: float, secrets: dict[str, str] | None = None) -> None:
         self._outbox.happened("function.called", function=request.name, call_id=request.call_id)
+        self._running[request.call_id] = (request.name, now)
         self._outbox.do(RunFunction(request.call_id, request.name, request.arguments, secrets or {}))
         if filler := self._plan.fillers.get(request.name):
             self._filler = filler

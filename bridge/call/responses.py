@@ -112,6 +112,11 @@ class Responses:
         return self.active.response_id if self.active is not None else ""
 
     @property
+    def active_kind(self) -> Kind | None:
+        """Why the active response is wanted; None when the server began it by itself, or there is none."""
+        return self.active.wish.kind if self.active is not None and self.active.wish is not None else None
+
+    @property
     def is_busy(self) -> bool:
         """Whether a response is active, asked for or wanted."""
         return self.active is not None or self._asked is not None or bool(self._wishes)
@@ -121,7 +126,7 @@ class Responses:
         """Why the response that is asked for, or active on our wish, is wanted."""
         if self._asked is not None and not self._asked_in_vain:
             return self._asked.kind
-        return self.active.wish.kind if self.active is not None and self.active.wish is not None else None
+        return self.active_kind
 
     @property
     def next_kind(self) -> Kind | None:

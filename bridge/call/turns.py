@@ -101,6 +101,8 @@ class Turns:
         self.is_eared = False
         """Whether the caller's sound may have to be heard here, by the bridge itself."""
         self.barge_ins = 0
+        self.count = 0
+        """How many turns of the caller became items of the conversation."""
         self._outbox = outbox
         self._playout = playout
         self._responses = responses
@@ -111,6 +113,7 @@ class Turns:
         self._cutting = Cutting.INSTANT
         self._asking = False
         self._counts = False
+        self._began_at = 0.0
 
     @property
     def cutting(self) -> Cutting:
@@ -145,8 +148,9 @@ class Turns:
 
     # The caller's speech, as the model reports it
 
-    def speech_started(self, clock_ms: int, now: float) -> bool:
-        """The model hears the caller begin. True when that took the floor."""
+    def speech_started(self, clock_ms: int, now: float, *, began_at: float) -> bool:
+        """The model hears that the caller began at that time. True when that took the floor."""
+        self._began_at = began_at
         self.caller_speaking = self.is_open = True
         self._counts = False
         if self._cutting is Cutting.INSTANT:
@@ -187,6 +191,7 @@ class Turns:
     def committed(self) -> None:
         """The turn is an item of the conversation now; `counted` tells about it until the next one begins."""
         self.is_open = False
+        self.count += 1
 
     @property
     def counted(self) -> bool:
@@ -213,7 +218,10 @@ class Turns:
         if cuts:
             self.barge_ins += 1
             heard_ms, sent_ms = sum(cut.heard_ms for cut in cuts), sum(cut.sent_ms for cut in cuts)
-            self._outbox.happened("bargein.performed", heard_ms=heard_ms, unheard_ms=sent_ms - heard_ms)
+            stop_ms = 0 if by_key else max(0, round((now - self._began_at) * 1000))
+            self._outbox.happened(
+                "bargein.performed", heard_ms=heard_ms, unheard_ms=sent_ms - heard_ms, stop_ms=stop_ms
+            )
         self._counts = True
         is_server_aware = self._cutting is Cutting.INSTANT and self._session.server_answers
         self._responses.interrupt(now, by_server=is_server_aware and not by_key)

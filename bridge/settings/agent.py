@@ -83,6 +83,16 @@ class TurnDetection(Frozen):
     eagerness: Literal["low", "medium", "high", "auto"] = "auto"
     """How soon a pause counts as an end; `semantic_vad` only."""
 
+    @property
+    def padding_ms(self) -> int:
+        """How far before the first sound of speech the model says that it began."""
+        return self.prefix_padding_ms if self.type == "server_vad" else 0
+
+    @property
+    def silence_ms(self) -> int:
+        """How far behind the last sound of speech the model says that it ended, as far as that is known."""
+        return self.silence_duration_ms if self.type == "server_vad" else 0
+
 
 class BargeIn(Frozen):
     """`[agents.NAME.barge_in]`: whether a caller who speaks cuts the bot."""
