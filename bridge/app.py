@@ -30,12 +30,14 @@ from bridge.edge.model import ModelSocket
 from bridge.edge.recorder import Tapes
 from bridge.edge.window import BoundedReceive
 from bridge.errors import BridgeError, ConfigurationError
+from bridge.log import Words
 from bridge.metrics import Metrics
 from bridge.probe import Probe
 from bridge.recent import RecentCalls
 from bridge.records.keeper import Records
 from bridge.records.webhook import Webhook
 from bridge.settings import Twilio
+from bridge.traces import Traces
 from twiml.calls import CallControl
 from twiml.webhooks import Webhooks
 
@@ -111,6 +113,7 @@ class Bridge:
             runner = self._runner(settings.functions, self.clock, report=self._function_failed)
             functions = await stack.enter_async_context(runner)
             control = await stack.enter_async_context(call_control(settings, self.clock)) if by_rest(settings) else None
+            self._observers += watchers(settings, stack)
             self.desk = FrontDesk(
                 settings,
                 self.clock,
@@ -263,6 +266,16 @@ def _require_picows() -> None:
     if importlib.util.find_spec("picows") is None:
         message = "the fast door needs one more package: pip install 'voicebridge[fast]'"
         raise ConfigurationError(message, key="server.media_port")
+
+
+def watchers(settings: Settings, stack: AsyncExitStack) -> tuple[Observer, ...]:
+    """Who else watches calls, because the settings say so: traces, and the log where it may have words."""
+    watching: list[Observer] = [Words()] if settings.log.words else []
+    if settings.otel.endpoint:
+        traces = Traces(settings.otel)
+        stack.push_async_callback(asyncio.to_thread, traces.close)
+        watching.append(traces)
+    return tuple(watching)
 
 
 def tapes(settings: Settings, stack: AsyncExitStack, counted: Callable[[], object]) -> Tapes | None:

@@ -26,6 +26,7 @@ from bridge.rehearsal.scenario import load as load_scenario
 from bridge.rendezvous import Credential
 from bridge.replay.commands import opened, reason_of, tapes_in
 from bridge.replay.plans import plan_of
+from bridge.wire.scrubbing import secrets_of
 from bridge.wire.tape import TapeError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ _log = logging.getLogger("bridge")
 async def serve(file: Path | None, environ: Mapping[str, str]) -> int:
     """Run the bridge until SIGTERM or SIGINT; then let calls end within `drain_s`. A second signal ends it at once."""
     loaded = load(file, environ)
-    log.set_up()
+    _log_as(loaded.settings)
     for notice in loaded.warnings:
         _log.warning("config.doubted", extra={"key": notice.key, "doubt": notice.message})
     async with Bridge(loaded.settings) as bridge:
@@ -57,12 +58,22 @@ async def serve(file: Path | None, environ: Mapping[str, str]) -> int:
     return 0
 
 
+def _log_as(settings: Settings, level: str = "") -> None:
+    """Log as `[log]` says, or from another level on; no secret of the settings gets into a line."""
+    log.set_up(
+        level=getattr(logging, (level or settings.log.level).upper()),
+        form=settings.log.format,
+        secrets=secrets_of(settings),
+    )
+
+
 async def call(file: Path | None, environ: Mapping[str, str], options: argparse.Namespace) -> int:
     """Make a rehearsed call, against a running bridge or one started for it; 1 when it did not go as expected."""
     scenario = load_scenario(options.audio)
     chosen = {"from_": options.from_, "to": options.dial}
     scenario = dataclasses.replace(scenario, **{key: value for key, value in chosen.items() if value})
     settings = load(file, environ).settings
+    _log_as(settings, level="warning")  # what happens is on the timeline
     clock = Clock(options.rate)
     watching = watch.Watch()
     async with AsyncExitStack() as stack:

@@ -20,6 +20,7 @@ from bridge.carrier_requests import CarrierRequests
 from bridge.edge.admission import Admission
 from bridge.edge.driver import Driver
 from bridge.edge.model import ModelSocket
+from bridge.log import level_of
 from bridge.metrics import Metrics
 from bridge.outbound import Outbound, answered_by
 from bridge.planning import Planner
@@ -124,6 +125,7 @@ class FrontDesk:
         return await asyncio.shield(answering)
 
     async def _answer(self, call: IncomingCall) -> str:
+        asked_at = self.clock.now()
         place = self.outbound.find(call.placed, call.call_sid)
         if place is not None:  # asked again: the same answer, as long as nobody has used it
             return self._connect(self._picked_up(place))
@@ -141,7 +143,7 @@ class FrontDesk:
             info = self._info(call, line)
             variables = await self._planner.variables(info)
             plan = self._planner.plan(info, variables, by_sip=bool(call.sip_call_id))
-            return self._connect(self._begin_call(plan, "call.answered"))
+            return self._connect(self._begin_call(plan, "call.answered", since=asked_at))
         except BaseException:
             self.calls.leave(call.call_sid)
             raise
@@ -279,7 +281,7 @@ class FrontDesk:
 
     def happened(self, driver: Driver, event: str, fields: dict[str, object]) -> None:
         """A fact of a call's life."""
-        _log.info(event, extra={"call_sid": driver.plan.call_sid, **fields})
+        _log.log(level_of(event), event, extra={"call_sid": driver.plan.call_sid, **fields})
         for observer in self._observers:
             observer.happened(driver, event, fields)
 
@@ -305,10 +307,12 @@ class FrontDesk:
             if not driver.call.is_away:
                 driver.control(Shutdown() if politely else HangUp())
 
-    def _begin_call(self, plan: Plan, fact: str) -> Place[Driver]:
+    def _begin_call(self, plan: Plan, fact: str, *, since: float | None = None) -> Place[Driver]:
+        """Begin a call, and tell with this fact; `since` is when its webhook came, if that is why."""
         driver = Driver(plan, self, self._record_call)
         place = self.calls.place(plan.call_sid, driver, self.clock.now())
-        self.happened(driver, fact, {"agent": plan.info.agent, "direction": plan.info.direction})
+        took = {} if since is None else {"took_ms": round((self.clock.now() - since) * 1000)}
+        self.happened(driver, fact, {"agent": plan.info.agent, "direction": plan.info.direction, **took})
         driver.start()
         return place
 

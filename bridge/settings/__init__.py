@@ -33,6 +33,7 @@ from bridge.settings.functions import Collect, Function, Mcp
 from bridge.settings.model import OPENAI_URL, Dialect, Model, Provider, model_for
 from bridge.settings.operations import Recording, Records, Rehearsal, Shared, Storage, Tape
 from bridge.settings.server import Server, Twilio
+from bridge.settings.watching import Log, Otel
 
 __all__ = [
     "BUILT_IN_TOOLS",
@@ -50,6 +51,7 @@ __all__ = [
     "Keys",
     "Limits",
     "Line",
+    "Log",
     "Mcp",
     "Message",
     "Model",
@@ -57,6 +59,7 @@ __all__ = [
     "NamedMcp",
     "NoiseReduction",
     "Notice",
+    "Otel",
     "Params",
     "Provider",
     "Recording",
@@ -120,4 +123,6 @@ class Settings(Frozen):
     recording: Recording = Recording()
     shared: Shared = Shared()
     tape: Tape = Tape()
+    log: Log = Log()
+    otel: Otel = Otel()
     rehearsal: Rehearsal = Rehearsal()

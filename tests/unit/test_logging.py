@@ -7,6 +7,8 @@ import logging
 import re
 from pathlib import Path
 
+import pytest
+
 from bridge import log
 from bridge.call.ending import Ending
 
@@ -51,3 +53,51 @@ def test_a_person_reads_event_and_fields() -> None:
     record = logging.makeLogRecord({"msg": "call.ended", "levelno": logging.INFO, "ending": "bot_hung_up"})
 
     assert log.PlainFormatter().format(record).endswith("call.ended ending=bot_hung_up")
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("POST /2010-04-01/Calls.json?To=%2B15557654321", "POST /2010-04-01/Calls.json?To=[masked]"),
+        ("to +15557654321 from +44 1632 960001", "to [masked] from [masked]"),
+        ("sip:alice@pbx.example.com rang", "sip:[masked]@pbx.example.com rang"),
+        ("client:alice", "client:[masked]"),
+        ("tel:5557654321", "tel:[masked]"),
+        ("2026-11-28T11:30:09.123+00:00 MZ00000000000000000000000000000001", None),
+        ("https://bot.example.com:8080/media took 1234567 ms", None),
+    ],
+)
+def test_number_is_masked_wherever_it_stands(written: str, shown: str | None) -> None:
+    """A line of somebody else's library may hold an address; times, ids and figures stay as they are."""
+    assert (written if shown is None else shown) == log.masked(written)
+
+
+def test_line_of_anybody_has_no_number_and_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    """Other people's loggers are heard from warning on, and what they say is masked: so is an exception's text."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    try:
+        log.set_up(level=logging.DEBUG, secrets=["a-secret-of-ours"])
+        logging.getLogger("twilio.http_client").info("To +15557654321")
+        logging.getLogger("websockets.client").debug("what was said")
+        error = ValueError("no route to +15557654321 with a-secret-of-ours")
+        logging.getLogger("asyncio").error("task failed", exc_info=error)
+        logging.getLogger("bridge").debug("caller.speech_started")
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)
+        for name in log.OWN:
+            logging.getLogger(name).setLevel(logging.NOTSET)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+    assert ["task failed", "caller.speech_started"] == [line["event"] for line in lines]
+    assert "no route to [masked] with ****" in lines[0]["exception"]
+
+
+def test_docs_tell_the_level_of_each_fact() -> None:
+    """Whoever sets `log.level` knows what is left out."""
+    levels = DOCS.partition("## Levels")[2].partition("\n## ")[0]
+    debug, _, warning = levels.partition("`warning`:")
+
+    assert set(log.DETAILS) == set(re.findall(r"`(\w+\.\w+)`", debug))
+    assert set(log.TROUBLES) == set(re.findall(r"`(\w+\.\w+)`", warning))

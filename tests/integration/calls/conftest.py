@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from bridge.log import set_up
+from bridge.log import OWN, set_up
 from bridge.rehearsal.realtime.session import Session
 from bridge.rehearsal.sound import read_wav
 from bridge.replay.commands import replay_one
@@ -101,4 +101,5 @@ def log() -> Iterator[StringIO]:
     set_up(stream=written, level=logging.DEBUG)
     yield written
     root.handlers = handlers
-    root.setLevel(level)
+    for name in (None, *OWN):
+        logging.getLogger(name).setLevel(level if name is None else logging.NOTSET)

@@ -36,4 +36,5 @@ async def test_a_line_has_an_agent_of_its_own(rehearsal: Start) -> None:
     call.hang_up()
     await call.ended()
 
-    assert [{"agent": "reception", "direction": "inbound"}] == run.seen.of("call.answered")
+    (answered,) = run.seen.of("call.answered")
+    assert ("reception", "inbound") == (answered["agent"], answered["direction"])

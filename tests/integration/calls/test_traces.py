@@ -1,0 +1,172 @@
+"""Traces, as a real receiver of OTLP over HTTP gets them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Self
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from bridge.rehearsal.carrier import Call, Callee
+from bridge.rehearsal.conversation import FunctionCall, Reply
+from tests.support import CALLER, LINE, Start, speech
+
+SALES = "+15557654321"
+KEY = "a-key-of-the-receiver"
+QUESTION = "where is my violin"
+
+
+class Receiver:
+    """An OTLP receiver that keeps what it gets; an async context manager."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self.services: set[str] = set()
+        self.heads: list[str] = []
+        self._server: asyncio.Server
+
+    @property
+    def url(self) -> str:
+        """Where traces are sent."""
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1/traces"
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = next(line for line in head.splitlines() if line.lower().startswith("content-length:"))
+        request = ExportTraceServiceRequest()
+        request.ParseFromString(await reader.readexactly(int(length.partition(":")[2])))
+        self.heads.append(head)
+        for resource in request.resource_spans:
+            self.services |= {a.value.string_value for a in resource.resource.attributes if a.key == "service.name"}
+            self.spans += [span for scope in resource.scope_spans for span in scope.spans]
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+def door() -> str:
+    """Traces are made of facts, which are the same through both doors."""
+    return "plain"
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """Where traces go."""
+    async with Receiver() as receiver:
+        yield receiver
+
+
+def values(span: Span) -> dict[str, str | int]:
+    """A span's attributes that are texts or whole numbers."""
+    return {a.key: a.value.string_value or a.value.int_value for a in span.attributes}
+
+
+async def test_a_call_is_one_trace_with_a_span_for_each_thing_that_took_time(
+    rehearsal: Start, receiver: Receiver, offer: Callable[..., dict[str, object]]
+) -> None:
+    """Webhook, session, greeting, turn, function and transfer are children of the call, and lie within it."""
+    run = await rehearsal(
+        [
+            Reply(speech="Hello there."),
+            Reply(calls=(FunctionCall("lookup"),)),
+            Reply(speech="It left Cremona."),
+            Reply(calls=(FunctionCall("transfer_call", {"destination": "sales", "summary": "Wants a violin."}),)),
+            Reply(speech="I will put you through."),
+            Reply(speech="Nobody is there."),
+        ],
+        heard=[QUESTION, "sales please"],
+        people={SALES: Callee(result="busy", after_s=1)},
+        destinations={"sales": {"to": SALES, "announce": "I will put you through.", "timeout_s": 10}},
+        functions=offer(lookup=lambda: "it left"),
+        agent={"tools": ["lookup", "transfer_call"]},
+        otel={"endpoint": receiver.url, "headers": {"X-Key": KEY}, "service_name": "front-desk"},
+    )
+
+    async def asks(call: Call) -> None:
+        await call.until(lambda: call.phone.hearing.stopped > 0 and call.phone.silent_s > 1)
+        await call.say(speech(1.5))
+        await call.until(lambda: "It left Cremona." in run.seen.bot_words())
+        await call.say(speech(1.5))
+        await call.until(lambda: "Nobody is there." in run.seen.bot_words())
+        call.hang_up()
+
+    call = await run.dial(asks)
+    await call.ended()
+    await run.carrier.settled()
+    async with asyncio.timeout(20):
+        while "call" not in {span.name for span in receiver.spans}:  # noqa: ASYNC110 - the export has its own thread
+            await asyncio.sleep(0.05)
+    (whole,) = [span for span in receiver.spans if span.name == "call"]
+    parts = [span for span in receiver.spans if span is not whole]
+
+    assert {"webhook", "session set-up", "greeting", "turn", "function", "transfer"} == {span.name for span in parts}
+    assert {whole.span_id} == {span.parent_span_id for span in parts}
+    assert {whole.trace_id} == {span.trace_id for span in parts}
+    assert {call.sid} == {values(span)["call.sid"] for span in receiver.spans}
+    assert {"caller_hung_up"} == {values(whole)["call.ending"]}
+    assert ["busy"] == [values(span)["transfer.outcome"] for span in parts if span.name == "transfer"]
+    assert ["lookup"] == [values(span)["function"] for span in parts if span.name == "function"]
+    assert all(whole.start_time_unix_nano <= span.start_time_unix_nano <= span.end_time_unix_nano for span in parts)
+    assert {"front-desk"} == receiver.services
+    assert all(f"x-key: {KEY}" in head for head in receiver.heads)
+    told = b"".join(span.SerializeToString() for span in receiver.spans).decode(errors="replace")
+    assert [] == [text for text in (CALLER, LINE, SALES, QUESTION, "Cremona", "violin", KEY) if text in told]
+
+
+async def test_a_call_that_failed_is_marked_as_an_error(rehearsal: Start, receiver: Receiver) -> None:
+    """That is what one looks for."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        url = f"ws://127.0.0.1:{nobody.getsockname()[1]}/v1/realtime"
+    run = await rehearsal(model={"url": url}, otel={"endpoint": receiver.url})
+    call = await run.dial()
+    await call.ended()
+    async with asyncio.timeout(20):
+        while not receiver.spans:  # noqa: ASYNC110 - the export has its own thread
+            await asyncio.sleep(0.05)
+    (whole,) = [span for span in receiver.spans if span.name == "call"]
+
+    assert (Status.STATUS_CODE_ERROR, "model_failed") == (whole.status.code, whole.status.message)
+    assert "model.failed" in [event.name for event in whole.events]
+
+
+async def test_receiver_that_never_answers_holds_nothing_up(rehearsal: Start) -> None:
+    """Calls go on as ever, and so does the end of the bridge."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        run = await rehearsal(
+            [Reply(speech="Hello there.")],
+            otel={"endpoint": f"http://127.0.0.1:{deaf.getsockname()[1]}/v1/traces"},
+        )
+        call = await run.dial()
+        await call.until(lambda: bool(run.seen.bot_words()))
+        call.hang_up()
+        await call.ended()
+        began = asyncio.get_running_loop().time()
+        await run.bridge.__aexit__(None, None, None)
+
+        assert asyncio.get_running_loop().time() - began < 15
+    assert ["caller_hung_up"] == run.seen.endings()
+
+
+async def test_share_of_none_means_no_trace(rehearsal: Start, receiver: Receiver) -> None:
+    """`sample_ratio` is a share of calls: none of them, none of their parts."""
+    run = await rehearsal([Reply(speech="Hello there.")], otel={"endpoint": receiver.url, "sample_ratio": 0})
+    call = await run.dial()
+    await call.until(lambda: bool(run.seen.bot_words()))
+    call.hang_up()
+    await call.ended()
+    await run.bridge.__aexit__(None, None, None)
+
+    assert [] == receiver.spans
