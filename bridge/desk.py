@@ -27,7 +27,7 @@ from bridge.planning import Planner
 from bridge.settings import model_for
 from bridge.standing import fallback_document
 from bridge.transfers import Transfers
-from bridge.wire.endpoint import endpoint
+from bridge.wire.endpoint import address_of
 from twiml import documents
 from twiml.signature import Validator
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from bridge.call.actions import Order, RunFunction, Said
     from bridge.call.ending import Ending
-    from bridge.call.plan import Plan
+    from bridge.call.plan import EndpointName, Plan
     from bridge.clock import Clock
     from bridge.edge.admission import Place
     from bridge.edge.driver import ModelLink
@@ -234,14 +234,15 @@ class FrontDesk:
 
     # What surrounds a call
 
-    def connect_model(self, driver: Driver) -> ModelLink:
+    def connect_model(self, driver: Driver, endpoint: EndpointName) -> ModelLink:
         """Open a session for a call."""
-        agent = driver.plan.agent
-        model = model_for(self.settings.model, agent)
+        agent, model = driver.plan.agent, self.settings.model
+        standby = model.standby if endpoint == "standby" else None
+        settings = standby or model_for(model, agent)
         return self._model_leg(
             driver,
-            endpoint(self.settings.model, agent),
-            connect_timeout_s=model.connect_timeout_s,
+            address_of(settings),
+            connect_timeout_s=settings.connect_timeout_s,
             input_format=agent.input_audio_format,
             output_format=agent.output_audio_format,
         )

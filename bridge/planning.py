@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bridge.call.plan import Colleague, Plan
 from bridge.call.tools import tools_of
+from bridge.holding import hold_clip
 from bridge.settings import model_for
 from bridge.template import fill
 
@@ -51,7 +52,7 @@ class Planner:
             by_sip: whether the other side came, or is called, by SIP: only then it can be referred.
             outgoing: of a call that the bridge places.
         """
-        settings = self._settings
+        settings, standby = self._settings, self._settings.model.standby
         values = {**info.parameters, "from": info.from_number, "to": info.to_number, **variables}
         agent = _filled(settings.agents[info.agent], values)
         others = _reachable(settings.agents, info.agent)
@@ -64,6 +65,9 @@ class Planner:
             call_sid=info.call_sid,
             agent=agent,
             dialect=model_for(settings.model, agent).dialect,
+            standby_dialect=standby.dialect if standby is not None else None,
+            restore_within_s=settings.model.restore_within_s,
+            hold_clip=hold_clip(settings.fallback.hold_clip),
             tools=self._tools(agent, by_sip=by_sip),
             functions=frozenset(tools & settings.functions.keys()),
             destinations=settings.destinations,

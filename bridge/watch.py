@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SHOWN = {
     "model.readied": "model is ready",
+    "model.lost": "session is lost: {reason}",
+    "session.replaced": "session is replaced after {took_ms} ms, at the {endpoint} endpoint",
     "model.failed": "model failed: {reason}",
     "bargein.performed": "bot is cut: {heard_ms} ms heard, {unheard_ms} ms not",
     "turn.left_unanswered": "caller's sound does not count as a turn",

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from bridge.call.ending import Ending
+from bridge.call.plan import EndpointName
 from bridge.wire.commands import Command
 
 
@@ -72,8 +73,11 @@ class Park(msgspec.Struct, frozen=True):
     """The call is with a human: it takes up no place, and may yet come back."""
 
 
-class ConnectModel(msgspec.Struct, frozen=True):
-    """Open a session; `receive_model` gets `Connected`, or `Lost` when it cannot be had."""
+class ConnectModel(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Open a session; `receive_control` gets `ModelConnected`, or `ModelLost` when it cannot be had."""
+
+    endpoint: EndpointName = "primary"
+    """Where."""
 
 
 class CloseModel(msgspec.Struct, frozen=True):

@@ -78,6 +78,14 @@ class Answering:
         else:
             self._deadlines.set("turn.answered", since + ANSWER_WITHIN_S)
 
+    def session_over(self) -> bool:
+        """The session is gone: whether a turn of the caller is still without its answer."""
+        owes = self._is_owed or self.awaits_server
+        self._is_owed = False
+        self.await_server(None)
+        self._deadlines.clear("turn.committed")
+        return owes
+
     def settle(self, *, is_quiet: bool) -> None:
         """Wish for the answer that is owed, if nobody speaks and nothing is being made."""
         if self._is_owed and is_quiet:

@@ -15,25 +15,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.call import prompts
-from bridge.call.actions import Order, PlayAudio, SetMark
+from bridge.call.actions import Order
 from bridge.call.acts import Act
 from bridge.call.announcements import Announcements
 from bridge.call.answering import Answering
+from bridge.call.answers import Answers, Loudness, code_of
 from bridge.call.breaks import Breaks, has_heard
 from bridge.call.ending import Ending
 from bridge.call.functions import error
+from bridge.call.hold import Hold
 from bridge.call.keys import Keys
 from bridge.call.memory import Memory
 from bridge.call.playout import Playout
 from bridge.call.requests import Requests
 from bridge.call.responses import Kind, Refusal, Responses, Wish
+from bridge.call.restoring import Restoring
 from bridge.call.silence import Silence
+from bridge.call.speaking import Speaking
 from bridge.call.transcript import Transcript
 from bridge.call.turns import Cutting, Turns
 from bridge.call.voice import CallerEar
 from bridge.call.waits import Waits
 from bridge.wire import model as wire
-from bridge.wire.g711 import BYTES_PER_MS, size_of
 
 if TYPE_CHECKING:
     from bridge.call.actions import Outbox
@@ -44,8 +47,6 @@ if TYPE_CHECKING:
     from bridge.call.session import Session
     from bridge.call.turns import EarMaker
 
-OVERDUE_S = 3.0
-"""How long after its end a piece of audio may still wait for its mark."""
 FIRST = (Kind.GREETING, Kind.ANNOUNCEMENT)
 """What is asked for even while the caller speaks."""
 
@@ -62,6 +63,7 @@ class Conversation:
         session: Session,
         *,
         ear: EarMaker = CallerEar,
+        loudness: Loudness,
     ) -> None:
         self.memory = Memory()
         self.playout = Playout()
@@ -76,19 +78,49 @@ class Conversation:
         self._inbound = inbound
         self._session = session
         self.requests = Requests(
-            plan, outbox, deadlines, self.responses, announce=self.announce, change_agent=self._change_agent
+            plan,
+            outbox,
+            deadlines,
+            self.responses,
+            self.memory,
+            announce=self.announce,
+            change_agent=self._change_agent,
         )
         self._functions = self.requests.functions
         self._acts = Announcements(outbox, deadlines, self.responses, self._functions)
         self._keys = Keys(plan.agent.keys.terminator)
         self._silence = Silence(plan.agent.silence, deadlines)
         self._is_greeting = bool(plan.agent.greeting_message)
-        self.failures = 0
-        """How many responses in a row have failed."""
+        self._has_greeted = False
+        self.answers = Answers(loudness)
         self.waits = Waits(outbox)
         self.answering = Answering(outbox, deadlines, self.responses, self.turns, session)
         self.breaks = Breaks(
             deadlines, self.playout, self.responses, turns=self.turns, answering=self.answering, acts=self._acts
+        )
+        self.hold = Hold(plan.hold_clip, outbox=outbox, deadlines=deadlines, playout=self.playout, inbound=inbound)
+        self.speaking = Speaking(
+            outbox,
+            deadlines,
+            inbound,
+            playout=self.playout,
+            memory=self.memory,
+            transcript=self.transcript,
+            responses=self.responses,
+            turns=self.turns,
+            hold=self.hold,
+            answers=self.answers,
+            waits=self.waits,
+        )
+        self._restoring = Restoring(
+            outbox,
+            session=session,
+            memory=self.memory,
+            transcript=self.transcript,
+            responses=self.responses,
+            answering=self.answering,
+            turns=self.turns,
+            functions=self._functions,
         )
         self._apply_cutting()
 
@@ -135,58 +167,14 @@ class Conversation:
 
     def greet(self) -> None:
         """Both legs are up for the first time."""
-        if self._is_greeting:
+        if self._is_greeting and not self._has_greeted:
+            self._has_greeted = True
             self.responses.want(Wish(Kind.GREETING, prompts.word_for_word(self._agent.greeting_message)))
 
     def stream_started(self, now: float) -> None:
         """The first stream is there, whether the session is or not."""
         if self._is_greeting:
             self.waits.stream_started(now)
-
-    def audio_made(self, event: wire.AudioDelta, now: float) -> None:
-        """A piece of speech: played at once, unless nobody may hear it any more. Needs no `settle`."""
-        payload = event.delta
-        size_bytes = size_of(payload)
-        if not size_bytes:
-            return
-        if self.responses.is_muted(event.response_id):
-            self.memory.unheard_audio(event.item_id, size_bytes)
-            return
-        self.memory.bot_audio(event.item_id, event.response_id, size_bytes, now)
-        self.responses.progressed(now)
-        playout = self.playout
-        clock_ms = self._inbound.clock_ms
-        starts_ms = playout.ends_at_ms if playout.is_playing else clock_ms
-        if not playout.is_playing:
-            self._deadlines.clear("silence")
-            self._deadlines.set("playout.overdue", now + size_bytes / BYTES_PER_MS / 1000 + OVERDUE_S)
-            self.waits.sent(self.responses.active_kind, size_bytes, now)
-        self.turns.play(payload, starts_ms)
-        mark = playout.send(event.item_id, event.content_index, size_bytes, clock_ms)
-        self._outbox.do(PlayAudio(payload))
-        self._outbox.do(SetMark(mark))
-
-    def mark_reached(self, name: str, now: float) -> None:
-        """The carrier returned a mark."""
-        if not self.playout.reach(name, self._inbound.clock_ms):
-            return
-        if self.waits.is_sounding:
-            self.waits.confirmed(now)
-        if not self.playout.is_playing:
-            self._heard_out()
-
-    def playout_overdue(self, now: float) -> None:
-        """Marks should have come back by now: wait for what the stream's clock says is left, then wait no more."""
-        if not self.playout.is_playing:
-            return
-        left_ms = self.playout.ends_at_ms - self._inbound.clock_ms
-        if left_ms > 0:
-            self._deadlines.set("playout.overdue", now + left_ms / 1000 + OVERDUE_S)
-            return
-        self.playout.give_up(self._inbound.clock_ms)
-        self.waits.forget()
-        self._outbox.happened("playout.marks_lost", marks=self.playout.lost_marks)
-        self._heard_out()
 
     # The caller
 
@@ -202,6 +190,7 @@ class Conversation:
         padding_ms = self._agent.turn_detection.padding_ms
         ago_ms = self._inbound.ago_ms(began_ms) - padding_ms
         self.waits.caller_began()
+        self.hold.stop()
         if self.turns.speech_started(self._inbound.clock_ms, now, began_at=now - max(0, ago_ms) / 1000):
             self._floor_taken(now)
         self.answering.await_server(None)  # it answers the new turn instead
@@ -220,6 +209,7 @@ class Conversation:
     def key_pressed(self, key: str, now: float) -> None:
         """A key cuts the bot like a confirmed turn, and begins or completes an entry."""
         self._silence.broken()
+        self.hold.stop()
         if not (self.turns.cutting is Cutting.NEVER or self.requests.is_entered):
             self.turns.take_floor(self._inbound.clock_ms, now, by_key=True)
             self._floor_taken(now)
@@ -252,8 +242,9 @@ class Conversation:
     def _response_created(self, response: wire.Response, now: float) -> None:
         lost = self.responses.active
         if lost is not None:
-            self._response_over(lost.response_id)
+            self._response_over(lost.response_id, now)
         self.responses.created(response, now)
+        self.answers.begin()
         self.answering.await_server(None)
         active = self.responses.active
         if active is not None and active.wish is None:  # the server's own answers all that was said so far
@@ -267,26 +258,23 @@ class Conversation:
         waited_for = self.responses.active
         is_lost = self.responses.overdue(name, now)
         if waited_for is not None and self.responses.active is None:
-            self._response_over(waited_for.response_id)
+            self._response_over(waited_for.response_id, now)
         return is_lost
 
     def _response_done(self, response: wire.Response, now: float) -> None:
         is_cut = self.responses.is_muted(response.id)
         done = self.responses.done(response.id)
-        if response.status not in ("completed", "cancelled"):
-            details = response.status_details
-            code = details.error.code if details is not None and details.error is not None else None
-            self._outbox.happened("response.failed", status=response.status, code=code)
-        if response.status != "failed":
-            self.failures = 0
-        elif not is_cut:
-            self.failures += 1
-            self.responses.want((done.wish if done is not None else None) or Wish(Kind.ANSWER))
+        flaw = "" if is_cut else self.answers.over(response)
+        if flaw or response.status not in ("completed", "cancelled"):
+            code = code_of(response) or None
+            self._outbox.happened("response.failed", status=flaw or response.status, code=code)
+        if flaw:
+            self.speaking.again(flaw, done.wish if done is not None else None, now)
         for item in response.output or ():
             self._item_done(response.id, item, now)
-        self._response_over(response.id)
+        self._response_over(response.id, now)
 
-    def _response_over(self, response_id: str) -> None:
+    def _response_over(self, response_id: str, now: float) -> None:
         """Nothing more comes of a response, whether its end was told or got lost."""
         self._functions.response_over(response_id)
         if self.responses.is_muted(response_id):
@@ -294,31 +282,46 @@ class Conversation:
         else:
             self.memory.response_over(response_id)
         if not self.playout.is_playing:
-            self._heard_out()
+            self.speaking.heard_out(now)
 
     def refused(self, fault: wire.Fault, now: float) -> Refusal:
         """The server refused a command that is not about the session; a response that it refuses has failed."""
         refusal = self.responses.refused(fault.event_id, fault.code, now)
         if refusal is Refusal.FAILED:
-            self.failures += 1
+            self.answers.failed(fault.code or "")
         self._session.turns_refused(fault.event_id)
         return refusal
 
-    def came_back(self, errand: Errand, now: float, *, is_restored: bool) -> None:
+    def session_over(self, now: float) -> None:
+        """The session is gone. What it left undone is wished for, and done by the next one."""
+        self._restoring.session_over(now)
+        self.answers.restart()
+        self._deadlines.clear("silence")
+        if not self.playout.is_playing:
+            self.speaking.heard_out(now)
+
+    def session_begun(self, now: float) -> None:
+        """There is a session, which is told what was before it."""
+        self._restoring.tell()
+        self.requests.restored(now)
+
+    def came_back(self, errand: Errand, now: float) -> None:
         """The call has a stream again, in the same conversation: nothing is greeted again, and the model knows why."""
         self.playout.restart()
         self.waits.forget()
+        self.hold.restart()
         self.answering.await_server(None)
         if self._keys.is_collecting:
             self._deadlines.set("keys.pause", now + self._agent.keys.pause_s)
-        untold = self.requests.came_back(errand, now, is_restored=is_restored)
+        untold = self.requests.came_back(errand, now)
         if self.breaks.end(now):
             if self._is_greeting and not has_heard(self.memory):
+                self._has_greeted = False
                 self.greet()
             else:
                 untold = prompts.LINE_BROKE
         if untold is not None:
-            self.transcript.tell("system", untold, now, is_sent=not is_restored)
+            self.transcript.tell("system", untold, now)
             self.responses.want(Wish(Kind.ANSWER))
         self._apply_cutting()
 
@@ -343,6 +346,7 @@ class Conversation:
 
     def broken_off(self, now: float) -> None:
         """The stream is lost; `came_back` when there is another."""
+        self.hold.stop()
         self.breaks.begin(self._inbound.clock_ms, now)
         self.transcript.settle(except_items=self.memory.items_of(self.responses.active_id))
 
@@ -370,8 +374,7 @@ class Conversation:
             self._is_greeting = False
             self._apply_cutting()
         self.requests.settle(now)
-        is_made = responses.active is None and not responses.wants(Kind.ANNOUNCEMENT)
-        act = self._acts.due(now, is_made=is_made, unheard_ms=self.playout.unheard_ms(self._inbound.clock_ms))
+        act = self.settle_act(now)
         if act is not None:
             return act
         speaking = turns.is_open or self._keys.is_collecting
@@ -380,10 +383,17 @@ class Conversation:
             self._session.control_turns(server_answers=self.server_may_answer)
         if responses.next_kind in FIRST or not (speaking or self.answering.awaits_server):
             responses.ask(now)
+        if self.hold.is_on and not responses.is_busy:
+            self.hold.stop()
         waits = self.answering.awaits_server or self._acts.is_pending
         busy = playing or speaking or responses.is_busy or self._functions.is_busy
         self._silence.watch(now, quiet=not (busy or waits))
         return None
+
+    def settle_act(self, now: float) -> Act | None:
+        """The act whose announcement is heard, with or without a session: it must be done at once."""
+        is_made = self.responses.active is None and not self.responses.wants(Kind.ANNOUNCEMENT)
+        return self._acts.due(now, is_made=is_made, unheard_ms=self.playout.unheard_ms(self._inbound.clock_ms))
 
     def over(self) -> None:
         """The call is over: what was heard is final, of a response that is being made as well."""
@@ -415,12 +425,6 @@ class Conversation:
         else:
             self.turns.cutting = Cutting(agent.barge_in.mode)
         self.turns.is_guarded = self._acts.is_pending
-
-    def _heard_out(self) -> None:
-        """All that was sent is heard."""
-        self._deadlines.clear("playout.overdue")
-        self.turns.heard_out()
-        self.transcript.settle(except_items=self.memory.items_of(self.responses.active_id))
 
     def _floor_taken(self, now: float) -> None:
         """The caller has the floor: an act that was announced does not happen, and the model is told so."""

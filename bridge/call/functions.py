@@ -16,7 +16,10 @@ from bridge.wire import session as dialects
 from bridge.wire.commands import CreateItem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bridge.call.actions import Outbox
+    from bridge.call.memory import Memory
     from bridge.wire.model import Item
 
 MAX_CALLS = 32
@@ -29,6 +32,8 @@ class Asked(msgspec.Struct):
 
     call_id: str
     name: str
+    arguments: str = "{}"
+    """JSON text, as far as the model keeps to that."""
     output: str | None = None
     is_moot: bool = False
     """The caller has interrupted the response that asked; what they say is answered anyway."""
@@ -43,10 +48,11 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Functions:
-    """The function calls of one session."""
+    """The function calls of one call: a session that has replaced another is told of those that wait."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, memory: Memory) -> None:
         self._outbox = outbox
+        self._memory = memory
         self._groups: dict[str, list[Asked]] = {}
         self._over: set[str] = set()
         self._seen: dict[str, None] = {}
@@ -73,7 +79,7 @@ class Functions:
             return None
         self._remember(item.call_id)
         group = self._groups.setdefault(response_id, [])
-        asked = Asked(item.call_id, item.name or "")
+        asked = Asked(item.call_id, item.name or "", item.arguments or "{}")
         group.append(asked)
         if len(group) > MAX_CALLS:
             asked.output = error("too many functions at once")
@@ -110,17 +116,26 @@ class Functions:
             if not group:
                 del self._groups[response_id]
 
-    def forget(self) -> None:
-        """The session that asked is gone; no other knows these calls."""
-        self._groups.clear()
-        self._over.clear()
+    @property
+    def leads_to_answer(self) -> bool:
+        """Whether the model will be asked for an answer when the outputs are there."""
+        return any(not asked.is_moot for group in self._groups.values() for asked in group)
+
+    @property
+    def pending(self) -> Iterator[Asked]:
+        """The calls whose output the model has not been given, in order."""
+        return (asked for group in self._groups.values() for asked in group)
+
+    def session_over(self) -> None:
+        """The session is gone: nothing more is asked by its responses, and what was asked is still carried out."""
+        self._over.update(self._groups)
 
     def response_over(self, response_id: str) -> None:
         """Nothing more is asked by this response."""
         if response_id in self._groups:
             self._over.add(response_id)
 
-    def deliver(self) -> bool:
+    def deliver(self, now: float) -> bool:
         """Give the model the outputs that are complete. True when an answer must be wished for."""
         wanted = False
         for response_id, group in list(self._groups.items()):
@@ -128,6 +143,7 @@ class Functions:
                 continue
             self._over.discard(response_id)
             for asked in self._groups.pop(response_id):
+                self._memory.function_answered(asked.call_id, asked.name, asked.arguments, asked.output or "", now)
                 item = dialects.function_output_item(asked.call_id, asked.output or "")
                 self._outbox.do(CreateItem(item, self._outbox.new_id("output")))
                 wanted = wanted or not asked.is_moot

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.call import prompts
 from bridge.call.actions import (
-    CloseModel,
     CloseStream,
-    ConnectModel,
     DropStream,
     Ended,
     HangUpCall,
@@ -23,10 +21,8 @@ from bridge.call.acts import Act
 from bridge.call.detection import Detection
 from bridge.call.ending import Ending
 from bridge.call.presence import Presence
-from bridge.call.responses import Refusal
-from bridge.call.states import CallerLeg, ModelLeg, move_caller, move_model
-from bridge.wire import session as dialects
-from bridge.wire.commands import AppendAudio, CreateItem
+from bridge.call.sessions import Sessions
+from bridge.call.states import CallerLeg, ModelLeg, move_caller
 
 if TYPE_CHECKING:
     from bridge.call.actions import Outbox
@@ -36,18 +32,14 @@ if TYPE_CHECKING:
     from bridge.call.inbound import Inbound
     from bridge.call.plan import Plan
     from bridge.call.session import Session
-    from bridge.wire import caller, model
+    from bridge.wire import caller
 
 TALKS_WITHIN_S = 4 * 3600 + 60.0
 """How long a caller may speak with a human, by the carrier's limit, before the call is given up as lost."""
 CLOSED_WITHIN_S = 5.0
 """How long the carrier may take to let go of a stream that we close."""
-CONNECTED_WITHIN_S = 130.0
-"""How long a session may take to be opened; the driver's own limit, `model.connect_timeout_s`, comes first."""
 LAST_WORDS_S = 30.0
 """How long after its time limit a call may last whose caller does not let the bot say so."""
-MAX_FAILURES = 3
-"""Responses that may fail in a row before the session is given up."""
 PHONE_AUDIO = ("audio/x-mulaw", 8000, 1)
 
 
@@ -76,23 +68,29 @@ class Life:
         now: float,
     ) -> None:
         self.caller = CallerLeg.RINGING
-        self.model = ModelLeg.GONE
         self.ending: Ending | None = None
-        self.is_ready = False
-        """Whether the session is confirmed, so that audio may be sent."""
         self.is_over = False
         self.presence = Presence(outbox, deadlines, now)
         self._plan = plan
         self._outbox = outbox
         self._deadlines = deadlines
         self._inbound = inbound
-        self._session = session
         self._talk = talk
+        self.sessions = Sessions(
+            plan,
+            outbox=outbox,
+            deadlines=deadlines,
+            inbound=inbound,
+            session=session,
+            talk=talk,
+            is_needed=lambda: self.caller in (CallerLeg.AWAITED, CallerLeg.UP),
+            given_up=self._model_failed,
+        )
         self._limit_at: float | None = None
         self._is_past_limit = False
+        self._is_parked = False
         self._detection = Detection(plan.outgoing)
         self._message = ""
-        self._connecting_at = now
         if plan.outgoing is None:
             self.answered(now)
         else:
@@ -101,12 +99,12 @@ class Life:
     @property
     def is_up(self) -> bool:
         """Whether caller and model can talk: both legs are up and confirmed."""
-        return self.is_ready and self.caller is CallerLeg.UP
+        return self.sessions.is_ready and self.caller is CallerLeg.UP
 
     @property
     def is_in_conversation(self) -> bool:
         """Whether what the model does still matters: both can talk, or the stream was lost and may come back."""
-        return self.is_ready and (self.caller is CallerLeg.UP or self._talk.breaks.is_on)
+        return self.sessions.is_ready and (self.caller is CallerLeg.UP or self._talk.breaks.is_on)
 
     def stream_started(self, started: caller.StreamStarted, now: float) -> None:
         """The media stream is there: the first, or one with which the call comes back from an errand."""
@@ -125,17 +123,16 @@ class Life:
             self.close(Ending.CALLER_LOST, Order("fallback"), now)
         elif errand is not None:
             self._come_back(errand, now)
-        elif self.model is ModelLeg.GONE:
+        elif self.sessions.leg is ModelLeg.GONE:
             self.close(Ending.MODEL_FAILED, Order("fallback"), now)
-        elif self.is_ready:
+        elif self.sessions.is_ready:
             self._talk.greet()
 
     def answered(self, now: float) -> None:
         """Somebody is on the line: a caller of ours, or whom we have called. The session is opened meanwhile."""
         self.caller = move_caller(self.caller, CallerLeg.AWAITED)
-        self.model = move_model(self.model, ModelLeg.CONNECTING)
         self._deadlines.clear("callee.answered")
-        self._connect(now)
+        self.sessions.open(now)
         self._deadlines.set("stream.claimed", now + self._plan.claim_within_s)
 
     def machine_detected(self, answered_by: str, now: float) -> None:
@@ -154,12 +151,11 @@ class Life:
 
     def _come_back(self, errand: Errand, now: float) -> None:
         self._inbound.restart()
-        is_restored = not self.is_ready
-        if self.model is ModelLeg.GONE:
-            self.model = move_model(self.model, ModelLeg.CONNECTING)
-            self._connect(now)
+        self._is_parked = False
+        if self.sessions.leg is ModelLeg.GONE:
+            self.sessions.open(now, "returned")
         self._outbox.happened("call.returned", errand=errand.order.kind, outcome=errand.outcome)
-        self._talk.came_back(errand, now, is_restored=is_restored)
+        self._talk.came_back(errand, now)
 
     def transfer_over(self, outcome: str, now: float) -> None:
         """A transfer is over: handed over, or one that failed, with what follows on that."""
@@ -180,61 +176,27 @@ class Life:
         errand = self._talk.requests.errands.current
         if errand is None or errand.order.kind != "transfer" or errand.outcome:
             self.finish(Ending.CALLER_LOST)
-        elif self.model is ModelLeg.GONE:
+        elif self._is_parked:
             self.finish(Ending.TRANSFERRED)
         else:
-            self.is_ready = False
-            self.model = move_model(self.model, ModelLeg.GONE)
-            self._outbox.do(CloseModel())
+            self._is_parked = True
+            self.sessions.close(now)
             self._outbox.do(Park())
             self._deadlines.set("errand.overdue", now + TALKS_WITHIN_S)
 
-    def _connect(self, now: float) -> None:
-        self._connecting_at = now
-        self._outbox.do(ConnectModel())
-        self._deadlines.set("model.connected", now + CONNECTED_WITHIN_S)
-
     def session_updated(self, session: dict[str, object], now: float) -> None:
-        """The server has confirmed the session: audio may be sent, if it is the one that was asked for."""
-        if not self._session.is_confirmed(session):
-            self.fail("session_mismatched", now)
-            return
-        self.model = move_model(self.model, ModelLeg.READY)
-        self.is_ready = True
-        self._outbox.happened("model.readied", took_ms=round((now - self._connecting_at) * 1000))
-        agent = self._plan.agent
-        told: list[tuple[str, str]] = [(message.role, message.content) for message in agent.messages]
-        told += self._talk.transcript.history(agent.max_history)
-        for role, text in told:
-            item = dialects.message_item(role, text, self._plan.dialect)
-            self._outbox.do(CreateItem(item, self._outbox.new_id("message")))
-        for payload in self._inbound.release():
-            self._outbox.do(AppendAudio(payload))
-        if self._inbound.dropped_ms:
-            self._outbox.happened("caller.audio_dropped", dropped_ms=self._inbound.dropped_ms)
-        if self.caller is CallerLeg.UP:
+        """The server has confirmed an update: if it was the first of its session, audio may be sent."""
+        if self.sessions.updated(session, now) and self.caller is CallerLeg.UP:
             self._talk.greet()
 
-    def refused(self, fault: model.Fault, now: float) -> None:
-        """The server refused something that we sent."""
-        if self._session.is_refused(fault.event_id, fault.code):
-            self._outbox.happened("model.command_refused", what="session", code=fault.code, param=fault.param)
-            if self.model is ModelLeg.CONFIGURING:
-                self.fail("session_refused", now)
-        elif self._talk.refused(fault, now) is not Refusal.LATER:
-            what = (fault.event_id or "").partition("-")[0]
-            self._outbox.happened("model.command_refused", what=what, code=fault.code, param=fault.param)
+    def _model_failed(self, now: float) -> None:
+        """No session can be had: an act that was announced is done, else the caller hears the fallback.
 
-    def fail(self, reason: str, now: float) -> None:
-        """The model cannot be used any more: the caller hears the fallback, now or when the stream comes."""
-        self._outbox.happened("model.failed", reason=reason)
-        self._deadlines.clear("model.connected")
-        self._deadlines.clear("session.confirmed")
-        self.is_ready = False
-        self.model = move_model(self.model, ModelLeg.GONE)
-        self._outbox.do(CloseModel())
+        A caller whose stream is yet to come hears it then.
+        """
         if self.caller is CallerLeg.UP:
-            self.close(Ending.MODEL_FAILED, Order("fallback"), now)
+            act = self._talk.act_overdue() or Act(Ending.MODEL_FAILED, Order("fallback"), None)
+            self.do(act, now)
 
     def settle(self, now: float) -> None:
         """What follows when several things are true at once; called after each event that may have changed one."""
@@ -243,6 +205,9 @@ class Life:
                 self._talk.leave_message(self._message, now)
                 self._message = ""
             self.do(self._talk.settle(now), now)
+        elif self.caller is CallerLeg.UP:
+            self._talk.hold.expect(now)
+            self.do(self._talk.settle_act(now), now)
 
     def do(self, act: Act | None, now: float) -> None:
         """Carry out an act whose time has come, if there is one."""
@@ -268,6 +233,8 @@ class Life:
 
     def close(self, ending: Ending | None, order: Order, now: float) -> None:
         """Leave the stream with an order: the call is over when it is gone, or on an errand when `ending` is None."""
+        if not self.sessions.is_ready:  # the call may come back, and gets another one then
+            self.sessions.close(now)
         self._deadlines.clear_all()
         if ending is None:
             self._talk.turns.restart()
@@ -288,33 +255,19 @@ class Life:
         if self.caller is CallerLeg.UP:  # the carrier's signalling knew before the stream did
             self._outbox.do(CloseStream(Order("hang_up")))
         self.caller = CallerLeg.GONE
-        if self.model is not ModelLeg.GONE:
-            self.model = move_model(self.model, ModelLeg.GONE)
-            self._outbox.do(CloseModel())
+        self.sessions.leave()
         why = {"reason": reason} if reason else {}
         talk = self._talk
         sums = {"turns": talk.turns.count, "barge_ins": talk.turns.barge_ins, **talk.waits.summary()}
         self._outbox.happened("call.ended", ending=ending.value, **sums, **why)
         self._outbox.do(Ended(ending))
 
-    def check_failures(self, now: float) -> None:
-        """Give the session up when too many responses have failed in a row."""
-        if self._talk.failures >= MAX_FAILURES and self.model is not ModelLeg.GONE:
-            self.fail("responses_failed", now)
-
-    def connected(self, now: float) -> None:
-        """The session's socket is open: configure it."""
-        self.model = move_model(self.model, ModelLeg.CONFIGURING)
-        self._deadlines.clear("model.connected")
-        self._session.configure(now, server_answers=self._talk.server_may_answer)
-
     def call_over(self, status: str) -> None:
         """The carrier says that the call has ended."""
         if self.caller is CallerLeg.RINGING and status != "completed":
             self.finish(Ending.NOT_REACHED, status.replace("-", "_"))
             return
-        is_handed_over = self.caller is CallerLeg.DETACHED and self.model is ModelLeg.GONE
-        self.finish(self.ending or (Ending.TRANSFERRED if is_handed_over else Ending.CALLER_HUNG_UP))
+        self.finish(self.ending or (Ending.TRANSFERRED if self._is_parked else Ending.CALLER_HUNG_UP))
 
     def stream_over(self, now: float) -> None:
         """The carrier asks what to do with the call: for it the stream is over, or could not be opened."""

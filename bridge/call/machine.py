@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.call.actions import Order, Outbox
+from bridge.call.answers import Loudness
 from bridge.call.controls import (
     Answered,
     CalleeAnswered,
@@ -61,15 +62,24 @@ class Call:
         now: the time. A call that comes in begins when its webhook is being answered, before the media stream is
             there; one that the bridge places begins as soon as it has a name.
         ear: makes what listens to a caller who speaks while the bot is heard.
+        loudness: tells whether the model's sound can be heard.
     """
 
-    def __init__(self, plan: Plan, *, now: float, ear: EarMaker = CallerEar) -> None:
+    def __init__(self, plan: Plan, *, now: float, ear: EarMaker = CallerEar, loudness: Loudness | None = None) -> None:
         self.plan = plan
         self._outbox = Outbox()
         self._deadlines = Deadlines()
         self._inbound = Inbound()
         self._session = Session(plan, self._outbox, self._deadlines)
-        self._talk = Conversation(plan, self._outbox, self._deadlines, self._inbound, self._session, ear=ear)
+        self._talk = Conversation(
+            plan,
+            self._outbox,
+            self._deadlines,
+            self._inbound,
+            self._session,
+            ear=ear,
+            loudness=loudness or Loudness(),
+        )
         self._life = Life(
             plan,
             outbox=self._outbox,
@@ -134,11 +144,11 @@ class Call:
 
     def receive_model(self, event: model.ModelEvent, *, now: float) -> None:
         """Something came from the model's session."""
-        if self._life.is_over or self._life.model is ModelLeg.GONE:
+        if self._life.is_over or self._life.sessions.leg in (ModelLeg.WAITING, ModelLeg.GONE):
             return
         if isinstance(event, model.AudioDelta):
             if self._life.is_up:
-                self._talk.audio_made(event, now)
+                self._talk.speaking.made(event, now)
         elif isinstance(event, model.TranscriptDelta):  # as many as there is sound, and nothing to settle
             self._talk.memory.bot_words(event.item_id, event.delta, whole=False)
         else:
@@ -176,7 +186,7 @@ class Call:
         payload = audio.payload
         if talk.requests.is_secret:  # keys can be heard
             payload = silence_of(size_of(payload) // BYTES_PER_MS)
-        if self._life.is_ready:
+        if self._life.sessions.is_ready:
             if silence:
                 self._outbox.do(AppendAudio(silence))
             self._outbox.do(AppendAudio(payload))
@@ -190,7 +200,7 @@ class Call:
         self._presence.sign_of_life(now)
         match message:
             case caller.MarkReached(name=name) if leg is CallerLeg.UP:
-                self._talk.mark_reached(name, now)
+                self._talk.speaking.mark_reached(name, now)
             case caller.Digit(digit=digit) if leg is CallerLeg.UP:
                 self._talk.key_pressed(digit, now)
             case caller.StreamStarted() if leg in (CallerLeg.AWAITED, CallerLeg.DETACHED):
@@ -217,36 +227,36 @@ class Call:
     # The model's leg
 
     def _receive_event(self, event: model.ModelEvent, now: float) -> None:
+        sessions = self._life.sessions
+        if isinstance(event, caller.Malformed):
+            sessions.malformed(event.reason, now)
+            return
+        sessions.made_sense()
         match event:
-            case model.SessionUpdated(session=session) if self._life.model is ModelLeg.CONFIGURING:
+            case model.SessionUpdated(session=session):
                 self._life.session_updated(session, now)
-            case model.SessionUpdated():
-                self._session.turns_controlled()
             case model.Failed(error=fault):
-                self._life.refused(fault, now)
+                sessions.refused(fault, now)
             case caller.Unknown(kind=kind):
                 self._outbox.happened("model.event_unknown", kind=kind)
-            case caller.Malformed(reason=reason):
-                self._outbox.happened("model.event_malformed", reason=reason)
             case _ if self._life.is_in_conversation:
                 self._talk.receive(event, now)
-        self._life.check_failures(now)
+        sessions.check_answers(now)
 
     # Neither leg
 
     def _control(self, request: Control, now: float) -> None:
         life, talk = self._life, self._talk
         match request:
-            case ModelConnected() if life.model is ModelLeg.CONNECTING:
-                life.connected(now)
-            case ModelLost(reason=reason, code=code) if life.model is not ModelLeg.GONE:
-                self._outbox.happened("model.lost", reason=reason, code=code)
-                life.fail(reason, now)
+            case ModelConnected() if life.sessions.leg is ModelLeg.CONNECTING:
+                life.sessions.connected(now)
+            case ModelLost(reason=reason, code=code):
+                life.sessions.lose(reason, now, code=code)
             case FunctionResult(call_id=call_id, output=output):
                 talk.requests.done(call_id, output, now)
             case Say(words=words):
                 talk.say(words)
-            case Transfer(destination=destination, summary=summary) if life.is_up:
+            case Transfer(destination=destination, summary=summary) if life.caller is CallerLeg.UP:
                 talk.requests.transfer(destination, summary, now)
             case HangUp():
                 life.hang_up(now)
@@ -287,10 +297,10 @@ class Call:
                 life.stream_left(now, is_clean=False)
             case "errand.overdue":
                 life.errand_overdue(now)
-            case "model.connected":
-                life.fail("unreachable", now)
-            case "session.confirmed":
-                life.fail("session_unconfirmed", now)
+            case "model.retry" | "model.readied" | "model.restored" | "session.confirmed":
+                life.sessions.due(name, now)
+            case "hold":
+                self._talk.hold.due(now)
             case "caller.media":
                 self._presence.media_missing(now)
             case "caller.answered":
@@ -304,7 +314,7 @@ class Call:
         talk = self._talk
         match name:
             case "playout.overdue":
-                talk.playout_overdue(now)
+                talk.speaking.overdue(now)
             case "turn.committed":
                 talk.answering.commit_missing()
             case "turn.answered":
@@ -320,4 +330,4 @@ class Call:
             case "act.overdue":
                 self._life.do(talk.act_overdue(), now)
             case _ if talk.response_overdue(name, now):
-                self._life.fail("response_overdue", now)
+                self._life.sessions.lose("response_overdue", now)

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 MAX_LINES = 4096
 """Lines kept of one call; the oldest are forgotten first."""
 
-Role = Literal["caller", "bot", "note"]
+Role = Literal["caller", "bot", "note", "function"]
 
 
 class Line(msgspec.Struct):
-    """One turn's part in one item. `note` lines are what the bridge told the model."""
+    """One turn's part in one item. `note` lines are what the bridge told the model, `function` lines what it called."""
 
     role: Role
     item_id: str
@@ -32,6 +32,15 @@ class Line(msgspec.Struct):
     response_id: str = ""
     """Of the bot's lines: the response that made it."""
     words: str = ""
+    """Of functions: the arguments, as JSON text."""
+    name: str = ""
+    """Of functions: which."""
+    output: str = ""
+    """Of functions: what came of it, as JSON text."""
+    told_as: str = "system"
+    """Of notes: in whose name the model was told."""
+    session: int = 0
+    """In which of the call's sessions it was said."""
     audio_bytes: int = 0
     """How much speech was made for it, heard or not."""
     heard_ms: int | None = None
@@ -56,6 +65,8 @@ class Memory:
     """The lines of one call, in the order in which their items entered the conversation."""
 
     def __init__(self) -> None:
+        self.session = 0
+        """How many sessions of the call are over."""
         self._lines: dict[str, Line] = {}
         self._untold: dict[str, Line] = {}
         self._made_by: dict[str, list[str]] = {}
@@ -78,9 +89,15 @@ class Memory:
         line.words = words.strip()
         return line
 
-    def note(self, item_id: str, words: str, now: float) -> None:
+    def note(self, item_id: str, words: str, now: float, *, told_as: str = "system") -> None:
         """The bridge told the model something: keys that were pressed, an act that has not happened."""
-        self._open("note", item_id, now).words = words
+        line = self._open("note", item_id, now)
+        line.words, line.told_as = words, told_as
+
+    def function_answered(self, call_id: str, name: str, arguments: str, output: str, now: float) -> None:
+        """The model was given what came of a function that it had called."""
+        line = self._open("function", call_id, now)
+        line.name, line.words, line.output = name, arguments, output
 
     def bot_began(self, item_id: str, response_id: str, now: float) -> None:
         """A response begins an item that will be spoken."""
@@ -111,6 +128,16 @@ class Memory:
     def items_of(self, response_id: str) -> list[str]:
         """The spoken items of a response that is still kept, in order."""
         return [item_id for item_id in self._made_by.get(response_id, ()) if item_id in self._lines]
+
+    def is_known(self, item_id: str) -> bool:
+        """Whether the session knows an item by its id: another one was told its words, if anything."""
+        line = self._lines.get(item_id)
+        return line is not None and line.session == self.session
+
+    def session_over(self) -> None:
+        """The session is gone, and with it all ids that it gave."""
+        self.session += 1
+        self._made_by.clear()
 
     def response_of(self, item_id: str) -> str:
         """The response that made an item; empty when it is not known any more."""
@@ -148,7 +175,7 @@ class Memory:
     def _open(self, role: Role, item_id: str, now: float) -> Line:
         line = self._lines.get(item_id)
         if line is None:
-            line = self._lines[item_id] = Line(role, item_id, now)
+            line = self._lines[item_id] = Line(role, item_id, now, session=self.session)
             if role == "bot":
                 self._untold[item_id] = line
             if len(self._lines) > MAX_LINES:

@@ -34,6 +34,8 @@ class CallInfo(msgspec.Struct, frozen=True, kw_only=True):
         return self.from_number if self.direction == "outbound" else self.to_number
 
 
+EndpointName = Literal["primary", "standby"]
+"""`[model]`, or `[model.standby]`."""
 OnMachine = Literal["talk", "hang_up", "leave_message"]
 
 
@@ -72,6 +74,9 @@ class Plan(msgspec.Struct, frozen=True):
         max_call_s: how long the call may last.
         info: what the operator's functions are told about the call.
         outgoing: of a call that the bridge places, and that rings first; None when somebody calls.
+        standby_dialect: of the second endpoint; None when there is none.
+        restore_within_s: how long the call may be without a session, before the caller hears the fallback.
+        hold_clip: what the caller hears meanwhile, mu-law as base64 text; empty: nothing.
     """
 
     call_sid: str
@@ -87,3 +92,15 @@ class Plan(msgspec.Struct, frozen=True):
     max_call_s: float = 3600
     info: CallInfo = CallInfo()
     outgoing: Outgoing | None = None
+    standby_dialect: Dialect | None = None
+    restore_within_s: float = 20
+    hold_clip: str = ""
+
+    @property
+    def endpoints(self) -> tuple[EndpointName, ...]:
+        """Where a session may be opened, the one to be preferred first."""
+        return ("primary",) if self.standby_dialect is None else ("primary", "standby")
+
+    def dialect_of(self, endpoint: EndpointName) -> Dialect:
+        """The dialect that is spoken there."""
+        return self.standby_dialect if endpoint == "standby" and self.standby_dialect is not None else self.dialect

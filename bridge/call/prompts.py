@@ -20,6 +20,15 @@ LINE_BROKE = (
     "The connection to the caller broke off for a moment and is back. Of what you said last they heard only the "
     "beginning, if anything: go on from there in one or two sentences, and do not greet them again."
 )
+CUT_OFF = (
+    "The line to you broke off while you were speaking: of your last words the caller has heard what stands above. "
+    "Go on from there; do not greet, and do not begin anew."
+)
+WORDS_LOST = (
+    "The line to you broke off, and what the caller said last was lost. "
+    "Ask them in one short sentence to say it again; do not greet them."
+)
+HEARD_ONLY = 'The caller interrupted: of your last words they have heard only this: "{}"'
 HANDED_OVER = "You are this agent now: go on with the conversation by your new instructions, and do not greet again."
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bridge.call.actions import Outbox
     from bridge.call.deadlines import Deadlines
     from bridge.call.errands import Errand
+    from bridge.call.memory import Memory
     from bridge.call.plan import Plan
     from bridge.call.responses import Responses
 
@@ -56,6 +57,7 @@ class Requests:
         outbox: where actions go.
         deadlines: `secret.keyed` and `function.filler` are set here.
         responses: where answers are wished for.
+        memory: told what came of functions.
         announce: begins an act.
         change_agent: hands the conversation to another agent, by name.
     """
@@ -66,11 +68,12 @@ class Requests:
         outbox: Outbox,
         deadlines: Deadlines,
         responses: Responses,
+        memory: Memory,
         *,
         announce: Callable[[Act, float], None],
         change_agent: Callable[[str], None],
     ) -> None:
-        self.functions = Functions(outbox)
+        self.functions = Functions(outbox, memory)
         self.errands = Errands(plan.destinations)
         self._plan = plan
         self._outbox = outbox
@@ -125,7 +128,7 @@ class Requests:
 
     def settle(self, now: float) -> None:
         """Give the model the outputs that are complete, have them answered, and then do what they ask for."""
-        if not self.functions.deliver():
+        if not self.functions.deliver(now):
             return
         self._responses.want(Wish(Kind.ANSWER))
         acts, self._then = self._then, []
@@ -199,6 +202,11 @@ class Requests:
         if collect.prompt:
             self._responses.want(_prompt(collect))
 
+    def restored(self, now: float) -> None:
+        """There is a session again, which may have to ask for the digits first."""
+        if self._entry is not None and not self._entry.digits:
+            self._await_keys(now)
+
     def _await_keys(self, now: float) -> None:
         """The caller has so long for the first key, or for the next one after an errand; the prompt is spoken first."""
         entry = self._entry
@@ -208,11 +216,9 @@ class Requests:
 
     # Acts
 
-    def came_back(self, errand: Errand, now: float, *, is_restored: bool) -> str | None:
+    def came_back(self, errand: Errand, now: float) -> str | None:
         """The call has a stream again. What the model must be told in a message, if no function call waits for it."""
         self._await_keys(now)
-        if is_restored:
-            self.functions.forget()
         if errand.is_last_word:
             self.functions.drop(errand.call_id)
             self._announce(Act(Ending.TRANSFER_FAILED, Order("hang_up"), prompts.NOBODY_REACHED), now)

@@ -85,7 +85,7 @@ _AGAIN = frozenset({Kind.ANSWER, Kind.SAY, Kind.ANNOUNCEMENT})
 
 
 class Responses:
-    """Keeps the wishes of one session and asks for one response at a time.
+    """Keeps the wishes of one call and asks for one response at a time.
 
     After each call that may change something, call `ask`.
     """
@@ -94,7 +94,8 @@ class Responses:
         self.active: Active | None = None
         self._outbox = outbox
         self._deadlines = deadlines
-        self._dialect: Dialect = dialect
+        self.dialect: Dialect = dialect
+        """Of the session."""
         self._wishes: deque[Wish] = deque()
         self._only: Wish | None = None
         self._asked: Wish | None = None
@@ -186,7 +187,7 @@ class Responses:
         self._asked, self._asked_in_vain = wish, False
         self._asked_id = self._outbox.new_id("response")
         body = dialects.response_fields(
-            self._dialect,
+            self.dialect,
             instructions=wish.instructions,
             tool_choice=None if wish.kind in (Kind.ANSWER, Kind.NUDGE) else "none",
             metadata={"wish": self._asked_id},
@@ -283,6 +284,24 @@ class Responses:
             self._cancel(now)
         self._asked = None
         return True
+
+    def session_over(self) -> tuple[Active | None, Wish | None]:
+        """The session is gone: the response that was being made, if it was still to be heard, and what was asked for.
+
+        What was wished for stays wished. Give back with `want_again` what is to be made by the next session.
+        """
+        active = self.active if self.active is not None and not self.active.cancelled else None
+        asked = self._asked if not self._asked_in_vain else None
+        self.active = self._asked = None
+        self._blocked = self.server_may_create = False
+        self._muted.clear()
+        for name in ("created", "progress", "cancelled", "retry"):
+            self._deadlines.clear(f"response.{name}")
+        return active, asked
+
+    def want_again(self, wish: Wish) -> None:
+        """Wish for a response that was asked for or begun in a session that is gone, before all others."""
+        self._again(wish)
 
     def _is_ours(self, response: Response) -> bool:
         metadata = response.metadata

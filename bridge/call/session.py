@@ -1,4 +1,4 @@
-"""The session with the model: configured once, confirmed before any sound is sent, and told who answers turns.
+"""A session with the model: configured once, confirmed before any sound is sent, and told who answers turns.
 
 The server confirms an update with the whole session. Only when its formats are ours may sound be sent: a server that
 runs on its defaults takes mu-law for PCM, and the caller would hear noise.
@@ -22,17 +22,16 @@ if TYPE_CHECKING:
     from bridge.settings import Agent, Json
 
 CONFIRMED_WITHIN_S = 10.0
-_WHOLE_UPDATE_REFUSED = frozenset(
-    {"missing_required_parameter", "unknown_parameter", "beta_api_shape_disabled", "invalid_api_key", "model_not_found"}
-)
+_WHOLE_UPDATE_REFUSED = frozenset({"missing_required_parameter", "unknown_parameter"})
 """Codes that refuse the configuration, where the server does not name the event that it refuses."""
 
 
 class Session:
-    """What the server was told about one session, and what it confirmed."""
+    """What the server was told about the session that there is, and what it confirmed."""
 
     def __init__(self, plan: Plan, outbox: Outbox, deadlines: Deadlines) -> None:
-        self._plan = plan
+        self.dialect = plan.dialect
+        """Of the endpoint at which the session is."""
         self._agent = plan.agent
         self._tools: Sequence[Json] = plan.tools
         self._outbox = outbox
@@ -44,13 +43,19 @@ class Session:
         self._told_to_answer = False
         self._unconfirmed: deque[tuple[str, bool]] = deque()
 
+    @property
+    def agent(self) -> Agent:
+        """Whom the session is, or is to be."""
+        return self._agent
+
     def configure(self, now: float, *, server_answers: bool) -> None:
         """Send the first update. `is_confirmed` must be asked about the session that comes back, within a time."""
         self.server_answers = self._told_to_answer = server_answers
         self._unconfirmed.clear()
         control = dialects.TurnControl(server_answers, server_answers)
-        dialect = self._plan.dialect
-        self._asked = dialects.session_fields(self._agent, dialect=dialect, tools=self._tools, turn_control=control)
+        self._asked = dialects.session_fields(
+            self._agent, dialect=self.dialect, tools=self._tools, turn_control=control
+        )
         self._asked_id = self._outbox.new_id("session")
         self._outbox.do(UpdateSession(self._asked, self._asked_id))
         self._deadlines.set("session.confirmed", now + CONFIRMED_WITHIN_S)
@@ -58,7 +63,7 @@ class Session:
     def is_confirmed(self, echoed: dict[str, object]) -> bool:
         """Whether the session is the one that was asked for, as far as sound goes; other differences are reported."""
         self._deadlines.clear("session.confirmed")
-        mismatches = echo.verify(self._asked, echoed, dialect=self._plan.dialect)
+        mismatches = echo.verify(self._asked, echoed, dialect=self.dialect)
         for mismatch in mismatches:
             event = "session.mismatched" if mismatch.fatal else "session.differed"
             self._outbox.happened(event, path=mismatch.path, asked=mismatch.asked, got=mismatch.got)
@@ -74,7 +79,7 @@ class Session:
             return
         self._told_to_answer = server_answers
         control = dialects.TurnControl(server_answers, server_answers)
-        fields = dialects.turn_fields(self._agent, dialect=self._plan.dialect, turn_control=control)
+        fields = dialects.turn_fields(self._agent, dialect=self.dialect, turn_control=control)
         event_id = self._outbox.new_id("turns")
         self._unconfirmed.append((event_id, server_answers))
         self._outbox.do(UpdateSession(fields, event_id))
@@ -84,7 +89,7 @@ class Session:
         self._agent, self._tools = agent, tools
         control = dialects.TurnControl(self._told_to_answer, self._told_to_answer)
         fields = dialects.agent_fields(
-            agent, dialect=self._plan.dialect, tools=tools, turn_control=control, with_voice=may_change_voice
+            agent, dialect=self.dialect, tools=tools, turn_control=control, with_voice=may_change_voice
         )
         event_id = self._outbox.new_id("agent")
         self._unconfirmed.append((event_id, self._told_to_answer))

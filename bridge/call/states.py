@@ -1,8 +1,8 @@
 """The states of the two legs, and the moves that are allowed, as tables.
 
-The joint rules, between the legs and what is being said, are `bridge.call.machine.Call._settle`: the call is up when
-both legs are; an announcement that is heard lets the act behind it happen; a leg that is gone ends the call, or has the
-fallback spoken.
+The joint rules, between the legs and what is being said, are `bridge.call.life.Life.settle`: the call is up when both
+legs are; an announcement that is heard lets the act behind it happen; a caller who is gone ends the call; a session
+that is gone is replaced, or the fallback is spoken.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ class ModelLeg(Enum):
     CONFIGURING = "configuring"
     """`session.update` is sent; the server's formats are not yet known to be ours."""
     READY = "ready"
+    WAITING = "waiting"
+    """The session is lost; another one is opened in a moment."""
     GONE = "gone"
+    """There is none, and none is being opened."""
 
 
 _CALLER_MOVES = {
@@ -46,10 +49,11 @@ _CALLER_MOVES = {
     CallerLeg.GONE: set[CallerLeg](),
 }
 _MODEL_MOVES = {
-    ModelLeg.CONNECTING: {ModelLeg.CONFIGURING, ModelLeg.GONE},
-    ModelLeg.CONFIGURING: {ModelLeg.READY, ModelLeg.GONE},
-    ModelLeg.READY: {ModelLeg.GONE},
-    ModelLeg.GONE: {ModelLeg.CONNECTING},
+    ModelLeg.CONNECTING: {ModelLeg.CONFIGURING, ModelLeg.WAITING, ModelLeg.GONE},
+    ModelLeg.CONFIGURING: {ModelLeg.READY, ModelLeg.WAITING, ModelLeg.GONE},
+    ModelLeg.READY: {ModelLeg.WAITING, ModelLeg.GONE},
+    ModelLeg.WAITING: {ModelLeg.CONNECTING, ModelLeg.GONE},
+    ModelLeg.GONE: {ModelLeg.CONNECTING, ModelLeg.WAITING},
 }
 
 

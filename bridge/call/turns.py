@@ -185,7 +185,7 @@ class Turns:
             self._counts = True
 
     def restart(self) -> None:
-        """The stream is left: whoever was speaking is not heard any more."""
+        """The stream or the session is gone: whoever was speaking is not heard any more."""
         self.caller_speaking = self.is_open = self._asking = False
 
     def committed(self) -> None:
@@ -242,13 +242,14 @@ class Turns:
         active = self._responses.active
         for cut in cuts:
             self._responses.mute(self._memory.response_of(cut.item_id))
-            if cut.heard_ms > 0:
+            if cut.heard_ms > 0 and self._memory.is_known(cut.item_id):
                 event_id = self._outbox.new_id("truncate")
                 self._outbox.do(TruncateItem(cut.item_id, cut.content_index, cut.heard_ms, event_id))
         for item_id in dict.fromkeys(cut.item_id for cut in cuts):
             heard_ms = self._playout.heard_ms(item_id)
             self._memory.heard(item_id, heard_ms)
-            if not heard_ms and (active is None or item_id not in self._memory.items_of(active.response_id)):
+            is_being_made = active is not None and item_id in self._memory.items_of(active.response_id)
+            if not (heard_ms or is_being_made) and self._memory.is_known(item_id):
                 self._delete(item_id)
         return cuts
 

@@ -13,7 +13,7 @@ from bridge.settings import OPENAI_URL, model_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.settings import Agent, Model, Settings
+    from bridge.settings import Agent, Endpoint, Model, Settings
 
 _OPENAI_HOST = urlsplit(OPENAI_URL).hostname
 
@@ -25,6 +25,7 @@ def problems(settings: Settings) -> Iterator[Problem]:
     yield from _twilio(settings)
     yield from _endpoints(settings)
     yield from _headers(settings.model)
+    yield from _standby(settings.model)
 
 
 def is_loopback(host: str) -> bool:
@@ -35,7 +36,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def host_of(model: Model) -> str:
+def host_of(model: Endpoint) -> str:
     """The host of an endpoint; nowhere as long as it has no address."""
     return urlsplit(model.url or (OPENAI_URL if model.provider == "openai" else "")).hostname or "nowhere"
 
@@ -88,7 +89,25 @@ def _endpoints(settings: Settings) -> Iterator[Problem]:
                 yield Problem(place, message)
 
 
-def _headers(model: Model) -> Iterator[Problem]:
+def _standby(model: Model) -> Iterator[Problem]:
+    """What is wrong with the second endpoint, and with the time that there is for both."""
+    standby = model.standby
+    for endpoint, path in ((model, ("model",)), (standby, ("model", "standby"))):
+        if endpoint is not None and endpoint.connect_timeout_s > model.restore_within_s:
+            way_out = f"lower it, or raise model.restore_within_s ({model.restore_within_s:g})"
+            yield Problem((*path, "connect_timeout_s"), f"is longer than a call waits for a session at all: {way_out}")
+    if standby is None:
+        return
+    if standby.provider == "embedded":
+        yield Problem(("model", "standby", "provider"), "must be openai, azure or compatible: embedded only rehearses")
+    yield from (Problem(("model", "standby", key), message) for key, message in _endpoint(standby))
+    if standby.provider == "azure" and "name" not in standby.model_fields_set:
+        yield Problem(("model", "standby", "name"), "is missing: Azure needs the name of your deployment")
+    for found in _headers(standby):
+        yield Problem(("model", "standby", *found.path[1:]), found.message)
+
+
+def _headers(model: Endpoint) -> Iterator[Problem]:
     for key, value in (("organization", model.organization), ("project", model.project)):
         if not _is_header_value(value):
             yield Problem(("model", key), "must be one line without spaces")
@@ -110,7 +129,7 @@ def _own_endpoint(model: Model, agent: Agent) -> Iterator[tuple[str, str]]:
         yield "api_key", f"is missing: that of [model] is for {host_of(model)} and goes to no other host"
 
 
-def _endpoint(model: Model) -> Iterator[tuple[str, str]]:
+def _endpoint(model: Endpoint) -> Iterator[tuple[str, str]]:
     key = model.api_key.get_secret_value()
     if model.provider == "embedded":
         return
@@ -128,7 +147,7 @@ def _endpoint(model: Model) -> Iterator[tuple[str, str]]:
         yield "api_key", "is missing" + (": set it, or OPENAI_API_KEY" if model.provider == "openai" else "")
 
 
-def _has_other_credential(model: Model) -> bool:
+def _has_other_credential(model: Endpoint) -> bool:
     return bool({name.lower() for name in [*model.extra_headers, *model.extra_query]} & {"authorization", "api-key"})
 
 

@@ -11,10 +11,13 @@ from jsonschema.exceptions import SchemaError
 from bridge import template
 from bridge.call.lines import BlockList, Hours
 from bridge.configuration.keys import Path, Problem, nearest
+from bridge.errors import ConfigurationError
+from bridge.holding import hold_clip
 from bridge.settings import BUILT_IN_TOOLS, E164, NamedFunction, NamedMcp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path as FilePath
 
     from bridge.settings import Agent, Destination, Function, Line, Mcp, Settings
 
@@ -202,6 +205,13 @@ def _circles(settings: Settings) -> Iterator[Problem]:
             )
 
 
+def _clip(file: FilePath, path: Path) -> Iterator[Problem]:
+    try:
+        hold_clip(file)
+    except ConfigurationError as error:
+        yield Problem(path, error.message)
+
+
 def _files(settings: Settings) -> Iterator[Problem]:
     files = {
         ("fallback", "hold_clip"): settings.fallback.hold_clip,
@@ -210,5 +220,7 @@ def _files(settings: Settings) -> Iterator[Problem]:
     for path, file in files.items():
         if file is not None and not file.is_file():
             yield Problem(path, "names a file that is not there")
+        elif file is not None and path[0] == "fallback":
+            yield from _clip(file, path)
     if settings.tape.directory.exists() and not settings.tape.directory.is_dir():
         yield Problem(("tape", "directory"), "names a file: name a directory")

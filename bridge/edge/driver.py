@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from bridge.call.controls import Control
     from bridge.call.ending import Ending
-    from bridge.call.plan import Plan
+    from bridge.call.plan import EndpointName, Plan
     from bridge.clock import Clock, Timer
     from bridge.wire.commands import AppendAudio, Command
 
@@ -78,8 +78,8 @@ class Surroundings(Protocol):
 
     clock: Clock
 
-    def connect_model(self, driver: Driver) -> ModelLink:
-        """Begin to open the session; it reports by `control` and `receive_model`."""
+    def connect_model(self, driver: Driver, endpoint: EndpointName) -> ModelLink:
+        """Begin to open a session; it reports by `control` and `receive_model`."""
 
     def leave_order(self, driver: Driver, order: Order) -> None:
         """Keep what the carrier must be told when it asks about a call without a stream."""
@@ -280,8 +280,8 @@ class Driver:
         if self._caller is not None:
             self._surroundings.leave_stream(self, self._caller.close)
 
-    def _connect_model(self, _: ConnectModel) -> None:
-        self._model = self._surroundings.connect_model(self)
+    def _connect_model(self, action: ConnectModel) -> None:
+        self._model = self._surroundings.connect_model(self, action.endpoint)
         self._send = self._model.send
 
     def _close_model(self, _: CloseModel) -> None:

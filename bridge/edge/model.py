@@ -58,7 +58,7 @@ class ModelSocket(ModelLeg):
                     close_timeout=CLOSE_WITHIN_S,
                 )
         except InvalidStatus as error:
-            raise RefusedError(error.response.status_code) from error
+            raise RefusedError(error.response.status_code, error.response.body) from error
         except InvalidHandshake as error:
             raise ValueError(str(error)) from error
 

@@ -53,7 +53,8 @@ class FastModelSocket(ModelLeg):
                     ssl_outgoing_bio_size=TLS_BUFFER_BYTES if is_secure else None,
                 )
         except WSInvalidStatusError as error:
-            raise RefusedError(error.response.status if error.response is not None else 0) from error
+            status = error.response.status if error.response is not None else 0
+            raise RefusedError(status, error.raw_body) from error
         except WSError as error:
             raise ValueError(str(error)) from error
 

@@ -6,6 +6,8 @@ The core speaks mu-law. Where an endpoint cannot, the audio of both directions i
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 import ssl
 from abc import ABC, abstractmethod
 from functools import cache
@@ -35,6 +37,7 @@ WAITING_BYTES = 4 * 1024 * 1024
 """What may wait to be sent: minutes of sound. More means that the server does not read."""
 CLOSE_WITHIN_S = 2.0
 SERVER_ERROR = 500
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _STATUS_REASONS = {401: "unauthorized", 403: "unauthorized", 404: "not_found", 429: "rate_limited"}
 
 
@@ -45,11 +48,34 @@ def shared_tls() -> ssl.SSLContext:
 
 
 class RefusedError(Exception):
-    """The endpoint answered the handshake with an HTTP status that is not 101."""
+    """The endpoint answered the handshake with an HTTP status that is not 101.
 
-    def __init__(self, status: int) -> None:
+    Args:
+        status: the status.
+        body: what the endpoint says about it; `code` is its own word for the reason, empty when it has none.
+    """
+
+    def __init__(self, status: int, body: bytes | bytearray | None = None) -> None:
         self.status = status
+        self.code = _code_in(body or b"")
         super().__init__(status)
+
+
+class _Error(msgspec.Struct):
+    code: str | int | None = None
+
+
+class _Body(msgspec.Struct):
+    error: _Error
+
+
+def _code_in(body: bytes | bytearray) -> str:
+    """The code of an error that an endpoint answers by HTTP: a word such as `insufficient_quota`, nothing else."""
+    try:
+        code = str(msgspec.json.decode(body, type=_Body).error.code or "")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return code if _CODE.fullmatch(code) else ""
 
 
 class ModelLeg(ABC):
@@ -130,10 +156,14 @@ class ModelLeg(ABC):
         try:
             await self._open()
         except RefusedError as error:
-            status = error.status
-            self._lost(_STATUS_REASONS.get(status, "unavailable" if status >= SERVER_ERROR else "refused"), str(status))
+            reason = _STATUS_REASONS.get(error.status, "unavailable" if error.status >= SERVER_ERROR else "refused")
+            self._lost(reason, f"{error.status} {error.code}".rstrip())
         except TimeoutError:
             self._lost("timed_out")
+        except socket.gaierror as error:
+            self._lost("unresolved", type(error).__name__)
+        except ssl.SSLCertVerificationError as error:
+            self._lost("tls_failed", type(error).__name__)
         except (OSError, ValueError) as error:
             self._lost("unreachable", type(error).__name__)
         else:

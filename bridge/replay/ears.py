@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from bridge.wire.tape import Header
 
 from bridge.call.actions import ClearPlayout, PlayAudio, SetMark
+from bridge.call.answers import Loudness
 from bridge.wire.caller import MarkReached
 
-VERDICT = b'"caller.voice_confirmed"'
+CONFIRMED = b'"caller.voice_confirmed"'
 """Is in the line of the action that tells that the bridge's ear confirmed a turn."""
+SILENT = b'"response.failed","fields":{"status":"silent"'
+"""Is in the line of the action that tells that a response could not be heard."""
 
 
 class PhoneLine:
@@ -52,14 +55,31 @@ class PhoneLine:
                 pass
 
 
-class TapedEar:
-    """The bridge's ear for the caller where the sound is not on the tape: it confirms where the tape says that it did.
+class TapedEar(Loudness):
+    """The bridge's ears where the sound is not on the tape: they find what the tape says that they found.
 
-    Takes the place of `bridge.call.voice.CallerEar`. Set `confirmed` for the step in which the tape holds the verdict.
+    Takes the place of `bridge.call.voice.CallerEar`, and of `Loudness`. Show it the actions of each step before its
+    input is given to the core.
     """
 
     def __init__(self) -> None:
         self.confirmed = False
+        self._is_silent = False
+
+    def look_at(self, actions: list[bytes]) -> None:
+        """The actions of the step that comes now, as lines of the tape."""
+        self.confirmed = any(CONFIRMED in line for line in actions)
+        self._is_silent = any(SILENT in line for line in actions)
+
+    def is_audible(self, payload: str) -> bool:
+        """Nobody can tell: the verdict is on the tape."""
+        del payload
+        return False
+
+    def is_silent(self, silent_bytes: int, *, is_over: bool) -> bool:
+        """Whether this is where the response was found to be silent."""
+        del silent_bytes, is_over
+        return self._is_silent
 
     @classmethod
     def for_tape(cls, header: Header) -> Self | None:

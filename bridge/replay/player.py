@@ -16,7 +16,7 @@ from bridge.call.actions import Action, CloseStream, Ended, RunFunction
 from bridge.call.controls import FunctionResult, ModelConnected
 from bridge.call.machine import Call
 from bridge.call.voice import CallerEar
-from bridge.replay.ears import VERDICT, PhoneLine, TapedEar
+from bridge.replay.ears import PhoneLine, TapedEar
 from bridge.replay.inputs import Message, message_of, sound_of
 from bridge.wire import caller, model
 from bridge.wire.tape import Input, Recording, Step
@@ -59,7 +59,7 @@ def play(tape: Recording, plan: Plan) -> Iterator[Played]:
     """
     began = tape.header.at
     ear = TapedEar.for_tape(tape.header)
-    call = Call(plan, now=began, ear=ear.anew if ear is not None else CallerEar)
+    call = Call(plan, now=began, ear=ear.anew if ear is not None else CallerEar, loudness=ear)
     overdue_at: float | None = None
     for step in tape:
         given = step.input
@@ -77,7 +77,7 @@ def play(tape: Recording, plan: Plan) -> Iterator[Played]:
             overdue_at = None
             yield Played(now, None, None, None, call.actions())
         if ear is not None:
-            ear.confirmed = any(VERDICT in line for line in step.actions)
+            ear.look_at(step.actions)
         message = message_of(given)
         _feed(call, given.leg, message, now)
         yield Played(now, step, message, sound_of(message), call.actions())
@@ -113,9 +113,11 @@ class _Stage:
     def __init__(self, tape: Recording, plan: Plan) -> None:
         header = tape.header
         self._ear = TapedEar.for_tape(header)
-        self.call = Call(plan, now=header.at, ear=self._ear.anew if self._ear is not None else CallerEar)
-        self._line = PhoneLine()
         self._implies = header.scope == "wire"
+        ear = self._ear
+        loudness = TapedEar() if ear is None and self._implies else ear  # its messages may lack their sound one by one
+        self.call = Call(plan, now=header.at, ear=ear.anew if ear is not None else CallerEar, loudness=loudness)
+        self._line = PhoneLine()
         self._is_cut = header.is_cut
         self._is_connected = False
         self._asked: set[str] = set()
@@ -147,7 +149,7 @@ class _Stage:
         """What the tape tells and the core cannot know: the ear's verdict, and who ended the stream."""
         self._was_closed = self._was_closed or any(line.startswith(_CLOSE) for line in step.actions)
         if self._ear is not None:
-            self._ear.confirmed = any(VERDICT in line for line in step.actions)
+            self._ear.look_at(step.actions)
 
     def wait_until(self, now: float) -> Iterator[Played]:
         """Everything that is due before the next input, in order of time."""

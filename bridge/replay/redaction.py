@@ -55,7 +55,7 @@ _ID_NAMES = re.compile(r"(?:.*_)?id|.*[sS]id|wish")
 _ID_KIND = re.compile(r"[a-z]{2,5}_|CA|MZ|AC|")
 _NUMBERS = re.compile(
     r".*(?:_ms|_s|_index|_tokens|_bytes|_at)|at|bytes|lost|timestamp|sequenceNumber|chunk|sampleRate|channels|rate"
-    r"|marks|barge_ins"
+    r"|marks|barge_ins|attempts"
 )
 _KEY = re.compile(r"(?!.*\d{4})[a-z_][A-Za-z0-9_.-]{0,63}")
 _OWN_KEYS = frozenset({"customParameters", "metadata", "variables", "parameters"})
@@ -177,6 +177,8 @@ class Redactor:
     def _text(  # noqa: PLR0911 - one rule, one line
         self, name: str, text: str, *, is_settings: bool = False
     ) -> str:
+        if name == "hold_clip":
+            return stand_in(text)
         if name in ("arguments", "output"):
             return self._arguments(text)
         if name in ("digit", "digits"):

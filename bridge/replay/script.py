@@ -140,11 +140,12 @@ class Script:
             speech_ms -= piece_ms
 
     def delta(self, response_id: str, item_id: str, size_bytes: int, *, content_index: int = 0) -> None:
-        """One piece of speech, silent."""
-        self.loud_delta(response_id, item_id, SILENCE * size_bytes, content_index=content_index)
+        """One piece of speech."""
+        buzz = _BUZZ * (size_bytes // len(_BUZZ) + 1)
+        self.sound(response_id, item_id, buzz[:size_bytes], content_index=content_index)
 
-    def loud_delta(self, response_id: str, item_id: str, ulaw: bytes, *, content_index: int = 0) -> None:
-        """One piece of speech that can be heard."""
+    def sound(self, response_id: str, item_id: str, ulaw: bytes, *, content_index: int = 0) -> None:
+        """One piece of speech that sounds like that, in mu-law."""
         payload = b64encode(ulaw).decode()
         event = model.AudioDelta(response_id, item_id, payload, content_index)
         short = event if self._has_sound else msgspec.structs.replace(event, delta="")
@@ -270,6 +271,10 @@ class Script:
             if isinstance(action, Ended):
                 self.is_over = True
                 self._lines.append(end_line(action.ending.value))
+
+
+_BUZZ = bytes(range(0x80, 0x100, 8)) + bytes(range(0x7F, -1, -8))
+"""One period of a buzz at 250 Hz."""
 
 
 def _message(item_id: str, status: str) -> dict[str, object]:

@@ -14,8 +14,8 @@ Dialect = Literal["ga", "beta"]
 OPENAI_URL = "wss://api.openai.com/v1/realtime"
 
 
-class Model(Frozen):
-    """`[model]`: the Realtime endpoint."""
+class Endpoint(Frozen):
+    """`[model.standby]`: a second endpoint, for calls whose first one fails for good or does not come back in time."""
 
     provider: Provider = "embedded"
     """Who serves the model; `embedded`: this program, offline, for rehearsals."""
@@ -38,7 +38,16 @@ class Model(Frozen):
     extra_headers: dict[str, SecretStr] = Field(default_factory=dict)
     """Further headers of the handshake."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=120)] = 10
-    """How long connecting and configuring may take."""
+    """How long connecting may take, each time."""
+
+
+class Model(Endpoint):
+    """`[model]`: the Realtime endpoint."""
+
+    restore_within_s: Annotated[float, Field(ge=1, le=120)] = 20
+    """How long a call may be without a session, counting every attempt, before the caller hears the fallback."""
+    standby: Endpoint | None = None
+    """A second endpoint, for calls whose first one fails for good or does not come back in time."""
 
 
 def model_for(model: Model, agent: Agent) -> Model:

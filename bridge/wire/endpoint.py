@@ -14,6 +14,7 @@ from bridge.settings import OPENAI_URL, model_for
 
 if TYPE_CHECKING:
     from bridge.settings import Agent, Model
+    from bridge.settings import Endpoint as Settings
 
 AZURE_PREVIEW = "2025-04-01-preview"
 """The api-version of Azure's beta endpoint, unless `extra_query` names another."""
@@ -35,13 +36,17 @@ class Endpoint:
 
 
 def endpoint(model: Model, agent: Agent) -> Endpoint:
-    """The endpoint an agent's session is opened at; its own url, key and model go before those of `[model]`.
+    """The endpoint an agent's session is opened at; its own url, key and model go before those of `[model]`."""
+    return address_of(model_for(model, agent))
+
+
+def address_of(model: Settings) -> Endpoint:
+    """The endpoint as its settings say.
 
     A URL without a path gets the provider's, and one that ends in `/v1`, as the SDKs want it, `/realtime`. Parameters
     in the URL stay; `extra_query` and `extra_headers` have the last word. For `embedded`, `model.url` must have been
     set to where the embedded server listens.
     """
-    model = model_for(model, agent)
     parts = urlsplit(model.url or OPENAI_URL)
     path = parts.path.rstrip("/") or _PATHS.get(model.provider, _PATH)[model.dialect]
     path += "/realtime" if path.endswith("/v1") else ""
@@ -51,13 +56,13 @@ def endpoint(model: Model, agent: Agent) -> Endpoint:
     return Endpoint(address, f"{address}?{urlencode(query)}", _headers(model), _subprotocols(model))
 
 
-def _query(model: Model) -> dict[str, str]:
+def _query(model: Settings) -> dict[str, str]:
     if model.provider == "azure" and model.dialect == "beta":
         return {"api-version": AZURE_PREVIEW, "deployment": model.name}
     return {"model": model.name}
 
 
-def _headers(model: Model) -> dict[str, str]:
+def _headers(model: Settings) -> dict[str, str]:
     headers: dict[str, str] = {}
     key = model.api_key.get_secret_value()
     if model.provider == "azure":
@@ -72,7 +77,7 @@ def _headers(model: Model) -> dict[str, str]:
     return {name: value for name, value in headers.items() if value and name.lower() not in replaced} | extra
 
 
-def _subprotocols(model: Model) -> tuple[str, ...]:
+def _subprotocols(model: Settings) -> tuple[str, ...]:
     """The browser's way: credentials as subprotocols, for gateways that look for them there."""
     if model.auth_mode == "header" or model.provider == "azure":
         return ()

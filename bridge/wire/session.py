@@ -128,6 +128,11 @@ def message_item(role: str, text: str, dialect: Dialect) -> dict[str, object]:
     return {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
 
 
+def function_call_item(call_id: str, name: str, arguments: str) -> dict[str, object]:
+    """A function call that the model made in another session; its output may be created behind it."""
+    return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
+
+
 def function_output_item(call_id: str, output: str) -> dict[str, object]:
     """What a function returned (`output` is text: encode JSON first); ask for a response once all outputs are in."""
     return {"type": "function_call_output", "call_id": call_id, "output": output}

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bridge.call import playout, session
+from bridge.call import failures, playout
 from bridge.call.actions import ClearPlayout, CloseStream, Outbox
 from bridge.call.acts import Acts
 from bridge.call.controls import Control
@@ -28,6 +28,7 @@ from bridge.call.playout import Cut, Playout
 from bridge.call.requests import Requests
 from bridge.call.responses import Refusal, Responses
 from bridge.call.silence import Silence
+from bridge.call.speaking import Speaking
 from bridge.call.turns import Cutting, Turns
 from bridge.replay.commands import replay_one
 from bridge.wire import caller, echo, model
@@ -63,7 +64,7 @@ def sound_before_confirmation(patch: Patch) -> None:
 
     def ready(call: Call, request: Control, *, now: float) -> None:
         control(call, request, now=now)
-        call._life.is_ready = True
+        call._life.sessions.is_ready = True
 
     patch.setattr(Call, "receive_control", ready)
 
@@ -264,7 +265,7 @@ def speech_over_greeting_is_lost(patch: Patch) -> None:
 
 def marks_are_awaited_for_ever(patch: Patch) -> None:
     """Marks that got lost leave the bot speaking for good."""
-    patch.setattr(Conversation, "playout_overdue", lambda *_: None)
+    patch.setattr(Speaking, "overdue", lambda *_: None)
 
 
 def gap_is_left_open(patch: Patch) -> None:
@@ -279,7 +280,7 @@ def silence_is_ignored(patch: Patch) -> None:
 
 def refusal_of_all_is_ignored(patch: Patch) -> None:
     """1: an endpoint that takes no session is waited for all the same."""
-    patch.setattr(session, "_WHOLE_UPDATE_REFUSED", frozenset())
+    patch.setattr(failures, "_CODES", {})
 
 
 def clears_for_nothing(patch: Patch) -> None:
@@ -308,10 +309,10 @@ def greeted_again(patch: Patch) -> None:
     """26: a call that comes back to the bot begins from the start."""
     came_back = Conversation.came_back
 
-    def anew(talk: Conversation, errand: Errand, now: float, *, is_restored: bool) -> None:
-        talk._is_greeting = True
+    def anew(talk: Conversation, errand: Errand, now: float) -> None:
+        talk._is_greeting, talk._has_greeted = True, False
         talk.greet()
-        came_back(talk, errand, now, is_restored=is_restored)
+        came_back(talk, errand, now)
 
     patch.setattr(Conversation, "came_back", anew)
 

@@ -25,7 +25,7 @@ from bridge.call.actions import (
     Said,
     SetMark,
 )
-from bridge.call.controls import FunctionResult, ModelConnected
+from bridge.call.controls import FunctionResult, ModelConnected, ModelLost
 from bridge.call.plan import Plan
 from bridge.wire import caller as wire_caller
 from bridge.wire.commands import (
@@ -117,7 +117,10 @@ class Rig(Bench):
         """Responses of which nothing more may be played."""
         self.truncations: list[Truncation] = []
         self.order: str | None = None
+        self.refusals: list[ModelLost] = []
+        """What becomes of the next attempts to open a session."""
         self._known: list[str] = []
+        self._is_clip = False
         self._stream = wire_caller.Stream(STREAM_SID)
         super().__init__(plan)
 
@@ -188,12 +191,15 @@ class Rig(Bench):
     def _perform(self, action: Action) -> None:
         match action:
             case PlayAudio(payload=payload):
-                assert self.server.response_of[payload] not in self.dead, "audio of a response that was cut"
+                self._is_clip = payload == self.plan.hold_clip
+                assert self._is_clip or self.server.response_of[payload] not in self.dead, (
+                    "audio of a response that was cut"
+                )
                 self._to_carrier(self._stream.media(payload))
             case SetMark(name=name):
                 self._to_carrier(self._stream.mark(name))
             case ClearPlayout():
-                self.dead.update(self._known)
+                self.dead.update([] if self._is_clip else self._known)
                 self._to_carrier(self._stream.clear())
             case CloseStream(order=order):
                 self.order = order.kind
@@ -219,12 +225,26 @@ class Rig(Bench):
         self.timeline.after(self.down_ms, lambda: self.ear.receive(text))
 
     def _to_model(self, command: Action) -> None:
-        text = encode(command)
-        self.timeline.after(self.server.delay_ms, lambda: self.server.receive(text))
+        text, session = encode(command), self.server.session
+
+        def arrive() -> None:
+            if session == self.server.session:
+                self.server.receive(text)
+
+        self.timeline.after(self.server.delay_ms, arrive)
 
     def _connected(self) -> None:
+        if self.refusals:
+            self.control(self.refusals.pop(0))
+            return
         self.server.connect()
         self.control(ModelConnected())
+
+    def lose(self, reason: str = "closed", code: str = "1006") -> None:
+        """The session's socket goes away, and with it whatever was under way."""
+        self.server.is_open = False
+        self.server.active = None
+        self.control(ModelLost(reason, code))
 
     def _function_done(self, call_id: str, output: str) -> None:
         self.control(FunctionResult(call_id, output))

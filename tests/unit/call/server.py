@@ -71,6 +71,7 @@ class Making:
     status: str = "in_progress"
     begun_at: int = 0
     calls: int = 0
+    is_empty: bool = False
 
 
 class Server:
@@ -89,6 +90,11 @@ class Server:
         self.delay_ms = delay_ms
         self.is_beta = dialect == "beta"
         self.is_open = False
+        self.session = 0
+        """How many there were."""
+        self.told: list[dict[str, Any]] = []
+        """The items that this one was told."""
+        self._answered: set[str] = set()
         self.items: dict[str, ServerItem] = {}
         self.replies: deque[Reply] = deque()
         self.default = Reply()
@@ -118,8 +124,15 @@ class Server:
     # What the bridge says
 
     def connect(self) -> None:
-        """The socket opens."""
+        """The socket opens: an empty session."""
         self.is_open = True
+        self.session += 1
+        self.items = {}
+        self.told = []
+        self.active = None
+        self._answered = set()
+        self._confirmed = self._speaks = False
+        self._loud_ms = self._quiet_ms = 0
         self._emit("session.created", session={"type": "realtime"})
 
     def receive(self, text: bytes) -> None:
@@ -163,9 +176,12 @@ class Server:
         if item["type"] == "function_call_output":
             calls = [i for i in self.items.values() if i.kind == "function_call" and i.call_id == item["call_id"]]
             assert len(calls) == 1, "an output for a call that was not made"
-            assert item["call_id"] not in [call_id for call_id, _ in self.outputs], "a second output for a call"
-            self.outputs.append((item["call_id"], item["output"]))
-        self.items[item_id] = ServerItem(item["type"], item.get("role", ""))
+            assert item["call_id"] not in self._answered, "a second output for a call"
+            self._answered.add(item["call_id"])
+            if self.session == 1 or (item["call_id"], item["output"]) not in self.outputs:  # else it is told again
+                self.outputs.append((item["call_id"], item["output"]))
+        self.told.append(item)
+        self.items[item_id] = ServerItem(item["type"], item.get("role", ""), call_id=item.get("call_id", ""))
         self._emit_item(item | {"id": item_id})
 
     def _truncate(self, command: dict[str, Any]) -> None:
@@ -236,7 +252,9 @@ class Server:
         response_id = f"resp_{next(self._serial)}"
         reply = self.replies.popleft() if self.replies else self.default
         steps = self._steps(response_id, reply, metadata)
-        self.active = Making(response_id, steps, by_server, asked_id, begun_at=self._timeline.samples)
+        self.active = Making(
+            response_id, steps, by_server, asked_id, begun_at=self._timeline.samples, is_empty=not reply.outputs
+        )
         self.responses.append(self.active)
         self._go_on(self.active)
 
@@ -333,4 +351,10 @@ class Server:
     def _emit(self, kind: str, **fields: object) -> None:
         if not self.loses(kind):
             text = json.dumps({"type": kind, "event_id": f"event_{next(self._serial)}", **fields})
-            self._timeline.after(self.delay_ms, lambda: self._send(text))
+            session = self.session
+
+            def arrive() -> None:
+                if session == self.session:
+                    self._send(text)
+
+            self._timeline.after(self.delay_ms, arrive)

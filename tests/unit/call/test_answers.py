@@ -174,7 +174,7 @@ def test_create_is_refused_for_a_response_that_we_never_saw(bench: Bench) -> Non
 
 
 def test_create_is_refused_for_good(bench: Bench) -> None:
-    """A response that cannot be had is a failure: the third one in a row is the fallback's turn."""
+    """A response that cannot be had is a failure: after the third one in a row another session is opened."""
     bench.up()
     bench.control(Say("Hello."))
     for _ in range(3):
@@ -183,11 +183,12 @@ def test_create_is_refused_for_good(bench: Bench) -> None:
         bench.wait(0.6)
 
     assert 3 == len(of(CreateResponse, bench.log))
-    assert ["fallback"] == [action.order.kind for action in of(CloseStream, bench.log)]
+    assert [{"reason": "responses_failed", "code": "rate_limit_exceeded"}] == facts("model.lost", bench.log)
+    assert [] == of(CloseStream, bench.log)
 
 
 def test_three_responses_fail_in_a_row() -> None:
-    """The caller hears the fallback."""
+    """Another session is opened, and another; when none of four has given an answer, the caller hears the fallback."""
     rig = Rig()
     rig.begin()
     rig.server.default = Reply((), status="failed")
@@ -195,7 +196,7 @@ def test_three_responses_fail_in_a_row() -> None:
 
     rig.run_until(lambda: rig.endings)
 
-    assert (["model_failed"], "fallback", 3) == (rig.endings, rig.order, len(rig.server.responses))
+    assert (["model_failed"], "fallback", 4 * 3) == (rig.endings, rig.order, len(rig.server.responses))
 
 
 def test_two_responses_fail_and_the_third_is_good() -> None:
@@ -228,15 +229,17 @@ def test_greeting_fails_once() -> None:
 
 
 def test_end_of_a_response_gets_lost() -> None:
-    """A session that stalls is given up, for the caller's sake."""
+    """A session that stalls is replaced, for the caller's sake."""
     rig = Rig()
     rig.begin()
-    rig.server.loses = lambda kind: kind == "response.done"
+    rig.server.loses = lambda kind: kind == "response.done" and rig.server.session == 1
     rig.phone.speak(1000)
 
-    rig.run_until(lambda: rig.endings)
+    rig.run_until(lambda: facts("session.replaced", rig.log))
+    rig.run(2000)
 
-    assert ("fallback", ["model_failed"]) == (rig.order, rig.endings)
+    assert [{"reason": "response_overdue", "code": ""}] == facts("model.lost", rig.log)
+    assert ("completed", []) == (rig.server.responses[-1].status, rig.endings)
 
 
 def test_end_of_a_response_gets_lost_and_the_caller_speaks_on() -> None:

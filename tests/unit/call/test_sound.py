@@ -81,7 +81,7 @@ def test_a_model_that_was_lost_is_spoken_for(rig: Rig) -> None:
     rig.phone.speak(1000)
     rig.run_until(rig.ear.heard_bytes)
 
-    rig.control(ModelLost("closed", "1011"))
+    rig.control(ModelLost("closed", "4000"))
     rig.run(1000)
 
     assert ("fallback", ["model_failed"]) == (rig.order, rig.endings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -35,3 +36,13 @@ def problems_of(load_text: Loader) -> Refuser:
         return [f"{problem.key}: {problem.message}" for problem in refused.value.problems]
 
     return problems_of
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """A second of silence in a WAV file beside the configuration."""
+    path = tmp_path / "hold.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(16_000))
+    return path

@@ -96,6 +96,30 @@ WRONG = {
         "agents.a.api_key: is missing: that of [model] is for api.openai.com",
     ),
     "agent's vendor without a key": ('[agents.a]\nvendor = "openai"\n', "agents.a.api_key: is missing"),
+    "second endpoint that only rehearses": (
+        f'{OPENAI}[model.standby]\nprovider = "embedded"\n',
+        "model.standby.provider: must be openai, azure or compatible",
+    ),
+    "second endpoint without an address": (
+        f'{OPENAI}[model.standby]\nprovider = "compatible"\n',
+        "model.standby.url: is missing: compatible needs the address",
+    ),
+    "second endpoint without a key": (
+        f'{OPENAI}[model.standby]\nprovider = "openai"\n',
+        "model.standby.api_key: is missing",
+    ),
+    "second endpoint without a deployment": (
+        f'{OPENAI}[model.standby]\nprovider = "azure"\nurl = "wss://r.openai.azure.com"\napi_key = "k"\n',
+        "model.standby.name: is missing: Azure needs the name",
+    ),
+    "second endpoint with a header of two lines": (
+        f'{OPENAI}[model.standby]\nprovider = "openai"\napi_key = "k"\nextra_headers = {{x = "a\\nb"}}\n',
+        "model.standby.extra_headers.x: must have a plain name and one line",
+    ),
+    "connecting takes longer than the call waits": (
+        f"{OPENAI}connect_timeout_s = 30\n",
+        "model.connect_timeout_s: is longer than a call waits for a session at all",
+    ),
     # agents
     "nobody": ("[agents]\n[lines]\n", "agents: holds nobody"),
     "two agents and no line": (
@@ -215,6 +239,7 @@ WRONG = {
     ),
     # files
     "clip that is not there": ('[fallback]\nhold_clip = "no.wav"\n', "fallback.hold_clip: names a file that is not"),
+    "clip that is no sound": ('[fallback]\nhold_clip = "bridge.toml"\n', "fallback.hold_clip: is not a WAV file"),
     "dialogue that is not there": ('[rehearsal]\ndialogue = "no.toml"\n', "rehearsal.dialogue: names a file that is"),
     "tapes in a file": ('[tape]\ndirectory = "bridge.toml"\n', "tape.directory: names a file"),
 }

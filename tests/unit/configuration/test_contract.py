@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from bridge.configuration import Loaded
 from bridge.settings import Line
 
@@ -131,9 +133,9 @@ dialogue = "dialogue.toml"
 """
 
 
+@pytest.mark.usefixtures("clip")
 def test_operator_uses_every_key_of_the_interface(load_text: Callable[..., Loaded], tmp_path: Path) -> None:
     """Each key that the interface promises is accepted, without a warning."""
-    (tmp_path / "hold.wav").write_bytes(b"RIFF")
     (tmp_path / "dialogue.toml").write_text("")
 
     loaded = load_text(EVERY_KEY)

@@ -212,15 +212,14 @@ def test_instructions_stand_in_a_file(load_text: Load, tmp_path: Path) -> None:
     assert "You are the shop's assistant.\nBe brief." == agent.instructions
 
 
-def test_paths_are_relative_to_the_file(load_text: Load, tmp_path: Path) -> None:
+def test_paths_are_relative_to_the_file(load_text: Load, tmp_path: Path, clip: Path) -> None:
     """Clips, dialogues and tapes are found beside the configuration, wherever the bridge is started."""
-    (tmp_path / "hold.wav").write_bytes(b"RIFF")
     (tmp_path / "talk.toml").write_text("")
     text = '[fallback]\nhold_clip = "hold.wav"\n[rehearsal]\ndialogue = "talk.toml"\n[tape]\ndirectory = "kept"\n'
 
     settings = load_text(text).settings
 
-    assert (tmp_path / "hold.wav", tmp_path / "talk.toml", tmp_path / "kept") == (
+    assert (clip, tmp_path / "talk.toml", tmp_path / "kept") == (
         settings.fallback.hold_clip,
         settings.rehearsal.dialogue,
         settings.tape.directory,

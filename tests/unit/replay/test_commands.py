@@ -49,7 +49,7 @@ class Loud(Script):
 
     def delta(self, response_id: str, item_id: str, size_bytes: int, *, content_index: int = 0) -> None:
         """A loud piece of speech."""
-        self.loud_delta(response_id, item_id, tone(size_bytes), content_index=content_index)
+        self.sound(response_id, item_id, tone(size_bytes), content_index=content_index)
 
 
 @pytest.fixture

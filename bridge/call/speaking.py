@@ -1,0 +1,129 @@
+"""What the bot says, on its way to the caller's ear: played, heard, and asked for again where nobody could hear it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.call.actions import PlayAudio, SetMark
+from bridge.call.responses import Kind, Wish
+from bridge.wire.g711 import BYTES_PER_MS, size_of
+
+if TYPE_CHECKING:
+    from bridge.call.actions import Outbox
+    from bridge.call.answers import Answers
+    from bridge.call.deadlines import Deadlines
+    from bridge.call.hold import Hold
+    from bridge.call.inbound import Inbound
+    from bridge.call.memory import Memory
+    from bridge.call.playout import Playout
+    from bridge.call.responses import Responses
+    from bridge.call.transcript import Transcript
+    from bridge.call.turns import Turns
+    from bridge.call.waits import Waits
+    from bridge.wire import model as wire
+
+OVERDUE_S = 3.0
+"""How long after its end a piece of audio may still wait for its mark."""
+
+
+class Speaking:
+    """The bot's speech of one call."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        deadlines: Deadlines,
+        inbound: Inbound,
+        *,
+        playout: Playout,
+        memory: Memory,
+        transcript: Transcript,
+        responses: Responses,
+        turns: Turns,
+        hold: Hold,
+        answers: Answers,
+        waits: Waits,
+    ) -> None:
+        self._outbox = outbox
+        self._deadlines = deadlines
+        self._inbound = inbound
+        self._playout = playout
+        self._memory = memory
+        self._transcript = transcript
+        self._responses = responses
+        self._turns = turns
+        self._hold = hold
+        self._answers = answers
+        self._waits = waits
+
+    def made(self, event: wire.AudioDelta, now: float) -> None:
+        """A piece of speech: played at once, unless nobody may hear it any more. Needs no `settle`."""
+        payload = event.delta
+        size_bytes = size_of(payload)
+        if not size_bytes:
+            return
+        if self._responses.is_muted(event.response_id):
+            self._memory.unheard_audio(event.item_id, size_bytes)
+            return
+        if not self._answers.is_audible and self._answers.listen(payload):
+            self._is_silent(now)
+            return
+        if self._hold.is_on:
+            self._hold.stop()
+        self._memory.bot_audio(event.item_id, event.response_id, size_bytes, now)
+        self._responses.progressed(now)
+        playout = self._playout
+        clock_ms = self._inbound.clock_ms
+        starts_ms = playout.ends_at_ms if playout.is_playing else clock_ms
+        if not playout.is_playing:
+            self._deadlines.clear("silence")
+            self._deadlines.set("playout.overdue", now + size_bytes / BYTES_PER_MS / 1000 + OVERDUE_S)
+            self._waits.sent(self._responses.active_kind, size_bytes, now)
+        self._turns.play(payload, starts_ms)
+        mark = playout.send(event.item_id, event.content_index, size_bytes, clock_ms)
+        self._outbox.do(PlayAudio(payload))
+        self._outbox.do(SetMark(mark))
+
+    def mark_reached(self, name: str, now: float) -> None:
+        """The carrier returned a mark."""
+        if not self._playout.reach(name, self._inbound.clock_ms):
+            return
+        if self._waits.is_sounding:
+            self._waits.confirmed(now)
+        if not self._playout.is_playing:
+            self.heard_out(now)
+
+    def overdue(self, now: float) -> None:
+        """Marks should have come back by now: wait for what the stream's clock says is left, then wait no more."""
+        playout = self._playout
+        if not playout.is_playing:
+            return
+        left_ms = playout.ends_at_ms - self._inbound.clock_ms
+        if left_ms > 0:
+            self._deadlines.set("playout.overdue", now + left_ms / 1000 + OVERDUE_S)
+            return
+        playout.give_up(self._inbound.clock_ms)
+        self._waits.forget()
+        self._outbox.happened("playout.marks_lost", marks=playout.lost_marks)
+        self.heard_out(now)
+
+    def heard_out(self, now: float) -> None:
+        """All that was sent is heard."""
+        self._deadlines.clear("playout.overdue")
+        self._hold.heard_out(now)
+        self._turns.heard_out()
+        self._transcript.settle(except_items=self._memory.items_of(self._responses.active_id))
+
+    def again(self, flaw: str, wish: Wish | None, now: float) -> None:
+        """A response has failed: it is asked for again, and what was sent of it is taken back where that is silence."""
+        if flaw == "silent":
+            self._turns.stop_bot(self._inbound.clock_ms, now)
+            self._deadlines.clear("playout.overdue")
+        self._responses.want(wish or Wish(Kind.ANSWER))
+
+    def _is_silent(self, now: float) -> None:
+        """The response that is being made says nothing: it is stopped, and asked for again."""
+        active = self._responses.active
+        self._answers.failed()
+        self._outbox.happened("response.failed", status="silent", code=None)
+        self.again("silent", active.wish if active is not None else None, now)
