@@ -330,7 +330,6 @@ def _print(outcome: configuration.Outcome | tapes.Answer) -> int:
 def _run(main_of_command: Coroutine[None, None, int]) -> int:
     try:
         import uvloop  # noqa: PLC0415 - not to be had on Windows
-
-        return uvloop.run(main_of_command)
     except ImportError:
         return asyncio.run(main_of_command)
+    return uvloop.run(main_of_command)
