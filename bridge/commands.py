@@ -102,7 +102,8 @@ async def call(file: Path | None, environ: Mapping[str, str], options: argparse.
         )
         if settings.server.media_port:
             media = f"http://{urlsplit(url).hostname}:{settings.server.media_port}"
-            watching.carrier.route(settings.server.media_url or credential.public_url, media)
+            named = settings.server.media_url or f"wss://{urlsplit(credential.public_url).netloc}"
+            watching.carrier.route(named, media)
         rehearsed = await rehearse(scenario, watching.carrier, transcript=transcript)
         timeline.close()
     if options.wav:

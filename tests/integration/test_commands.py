@@ -80,12 +80,14 @@ def test_demo_call_is_answered_cut_and_ended(tmp_path: Path) -> None:
     assert 0 == replay.returncode, replay.stdout
 
 
-@pytest.mark.parametrize("door", ["plain", "fast"])
+@pytest.mark.parametrize("door", ["plain", "fast", "fast, by path"])
 def test_call_in_real_time_reaches_a_bridge_that_runs(tmp_path: Path, door: str) -> None:
     """A recording is played at `serve`, whose credential the command finds by itself, through either door."""
     server = ["port = 0"]
+    if door != "plain":
+        server.append(f"media_port = {free_port()}")
     if door == "fast":
-        server += [f"media_port = {free_port()}", 'media_url = "wss://media.voicebridge.test"']
+        server.append('media_url = "wss://media.voicebridge.test"')
     (tmp_path / "own.toml").write_text("\n".join(["[server]", *server]))
     with serving("--config", "own.toml", cwd=tmp_path) as (_, url):
         run = voicebridge("call", HOURS, "--to", url, "--json", "--config", "own.toml", cwd=tmp_path)

@@ -121,7 +121,7 @@ class Carrier:
     def route(self, public_url: str, real_url: str) -> None:
         """Connect to `real_url` (`http://host:port`) for what is addressed to the host of `public_url`, https or wss.
 
-        A second one is needed where media has a host or port of its own.
+        A second one, of `wss://…`, is needed where media has a host or port of its own.
         """
         self.addresses.route(public_url, real_url)
 

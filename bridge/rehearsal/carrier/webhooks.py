@@ -44,22 +44,27 @@ class Answer:
 
 
 class Addresses:
-    """Which public host is really where. The scheme of a public address does not count, its port does."""
+    """Which public host is really where: by name and port, and for streams by what is said of `wss:` first."""
 
     def __init__(self) -> None:
-        self._real: dict[tuple[str, int], SplitResult] = {}
+        self._real: dict[tuple[str, str, int], SplitResult] = {}
 
     def route(self, public: str, real: str) -> None:
-        """Send what is meant for the host of `public` to the host of `real` (`http://host:port` or `https://…`)."""
+        """Send what is meant for the host of `public` to the host of `real` (`http://host:port` or `https://…`).
+
+        With `wss://` it is media streams alone, as a proxy does that has a port for them behind the same name.
+        """
         self._real[_origin(urlsplit(public))] = urlsplit(real)
 
     def find(self, url: str) -> SplitResult | None:
         """The real host for a public URL; None where it is nobody's."""
-        return self._real.get(_origin(urlsplit(url)))
+        kind, name, port = _origin(urlsplit(url))
+        return self._real.get((kind, name, port)) or self._real.get(("https", name, port))
 
 
-def _origin(parts: SplitResult) -> tuple[str, int]:
-    return (parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0))
+def _origin(parts: SplitResult) -> tuple[str, str, int]:
+    kind = "wss" if parts.scheme in _WITHOUT_TLS else "https"
+    return (kind, parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0))
 
 
 class Webhooks:
