@@ -65,6 +65,8 @@ serve: $(VENV)/demo.stamp ## the bridge; CONFIG=bridge.toml names its settings
 lock: $(VENV)/dev.stamp ## the requirement files from pyproject.toml; UPGRADE=1 takes newer releases
 	@$(LOCK) --all-extras --group dev --output-file requirements/dev.txt
 	@$(LOCK) --extra embedded --constraint requirements/dev.txt --output-file requirements/demo.txt
+	@$(LOCK) --extra fast --extra otel --extra postgres --extra redis --constraint requirements/dev.txt \
+	    --output-file requirements/serve.txt
 	@$(LOCK) --constraint requirements/dev.txt --output-file requirements/runtime.txt
 
 coverage: $(VENV)/dev.stamp ## which lines and branches no test reaches

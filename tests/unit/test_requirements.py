@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("runtime", "demo", "dev")
+NAMES = ("runtime", "demo", "serve", "dev")
 PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)(?: ; (?P<marker>.+))? \\$")
 
 
@@ -33,6 +33,7 @@ def needs_of(name: str) -> list[Requirement]:
     wanted: dict[str, list[str]] = {
         "runtime": [],
         "demo": extras["embedded"],
+        "serve": [*chain.from_iterable(extras[name] for name in ("fast", "otel", "postgres", "redis"))],
         "dev": [*chain.from_iterable(extras.values()), *pyproject["dependency-groups"]["dev"]],
     }
     return [Requirement(need) for need in [*pyproject["project"]["dependencies"], *wanted[name]]]
@@ -73,3 +74,4 @@ def test_requirement_file_pins_all_that_the_project_asks_for(name: str) -> None:
 def test_requirement_files_agree_on_versions() -> None:
     """The demo runs on what the tests ran on, and the server on what the demo ran on."""
     assert pins_of("runtime") < pins_of("demo") < pins_of("dev")
+    assert pins_of("runtime") < pins_of("serve") < pins_of("dev")
