@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -76,9 +76,13 @@ def asked_of(url: str, admin_token: str) -> Transcript | None:
 
     async def transcript(call_sid: str) -> Sequence[Turn]:
         headers = {"Authorization": f"Bearer {admin_token}"}
+        view: dict[str, Any] = {}
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=5, trust_env=False) as client:
             for _ in range(20):  # the bridge may learn a little later than the carrier that the call is over
-                answer = await client.get(f"/api/calls/{call_sid}")
+                try:
+                    answer = await client.get(f"/api/calls/{call_sid}")
+                except httpx.TransportError:  # it was told to leave, and this was its last call
+                    break
                 view = answer.json()
                 if answer.status_code != httpx.codes.OK or view["ending"] is not None:
                     break
