@@ -10,11 +10,9 @@ import importlib.util
 import logging
 import secrets
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
-from hypercorn.asyncio import serve as serve_http
-from hypercorn.config import Config
 from pydantic import SecretStr
 from quart import Quart
 from werkzeug.exceptions import HTTPException
@@ -26,6 +24,7 @@ from bridge.desk import FrontDesk
 from bridge.edge.caller import MediaDoor
 from bridge.edge.entrance import Entrance
 from bridge.edge.functions import FunctionRunner
+from bridge.edge.http import HttpServer
 from bridge.edge.model import ModelSocket
 from bridge.edge.recorder import Tapes
 from bridge.edge.window import BoundedReceive
@@ -88,7 +87,7 @@ class Bridge:
         self._runner = runner
         self._keeps_records = keeps_records and settings.records.keep
         self._stack = AsyncExitStack()
-        self._stopping = asyncio.Event()
+        self._is_in_haste = False
         self.desk: FrontDesk
         self.port = 0
 
@@ -124,11 +123,11 @@ class Bridge:
                 model_leg=model_leg(settings),
                 observers=self._observers,
             )
-            stack.push_async_callback(self.desk.close)
+            stack.push_async_callback(self._close_desk)
             if settings.server.media_port:
                 await stack.enter_async_context(fast_door(settings, self.desk, self.clock))
-            serving = asyncio.create_task(self._serve(listener), name="http")
-            stack.push_async_callback(self._stop, serving)
+            http = await stack.enter_async_context(await self._http_server(listener))
+            stack.push_async_callback(self._stop, http)
             self._stack = stack.pop_all()
         return self
 
@@ -139,34 +138,49 @@ class Bridge:
         await self._stack.aclose()
 
     async def drain(self) -> None:
-        """Take no new calls, and return when the live ones have ended: by themselves within `drain_s`, or told to."""
+        """Take no new calls, and return when the live ones have ended: by themselves within `drain_s`, or told to.
+
+        A call that is told to ends with the carrier's question what now: it is waited for, or the caller would hear an
+        error instead of the apology.
+        """
         calls = self.desk.calls
         calls.is_draining = True
         _log.info("bridge.draining", extra={"calls": len(calls), "drain_s": self.settings.server.drain_s})
         if not await self._empty_within(self.settings.server.drain_s):
             self.desk.hang_up_all(politely=True)
-            await self._empty_within(LEAVE_WITHIN_S)
+        await self._until(lambda: not self.desk.is_owing, LEAVE_WITHIN_S)
+
+    def hurry(self) -> None:
+        """Leave at once: calls are ended where they are, and nothing that is under way is waited for."""
+        self._is_in_haste = True
 
     async def _empty_within(self, seconds: float) -> bool:
-        ends_at = self.clock.now() + seconds
-        while len(self.desk.calls) and self.clock.now() < ends_at:
-            await self.clock.sleep(min(0.2, seconds))
-        return not len(self.desk.calls)
+        return await self._until(lambda: not len(self.desk.calls), seconds)
 
-    async def _stop(self, serving: asyncio.Task[None]) -> None:
+    async def _until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        ends_at = self.clock.now() + seconds
+        while not condition() and self.clock.now() < ends_at:
+            await self.clock.sleep(min(0.2, seconds))
+        return condition()
+
+    async def _stop(self, http: HttpServer) -> None:
+        self.desk.calls.is_draining = True
         self.desk.hang_up_all(politely=False)
         await self._empty_within(STOP_WITHIN_S)
-        self._stopping.set()
-        await serving
+        await http.close(within_s=0 if self._is_in_haste else STOP_WITHIN_S)
 
-    async def _serve(self, listener: socket.socket) -> None:
-        config = Config()
-        config.bind = [f"fd://{listener.detach()}"]
-        config.websocket_max_message_size = self.settings.limits.max_message_bytes
-        config.graceful_timeout = STOP_WITHIN_S
-        config.accesslog = None
-        config.errorlog = logging.getLogger("hypercorn.error")
-        await serve_http(BoundedReceive(self._app()), config, shutdown_trigger=self._stopping.wait)
+    async def _close_desk(self) -> None:
+        with suppress(TimeoutError):  # what is asked of the carrier by then is not waited for
+            async with asyncio.timeout(0 if self._is_in_haste else LEAVE_WITHIN_S):
+                await self.desk.close()
+
+    async def _http_server(self, listener: socket.socket) -> HttpServer:
+        app = self._app()
+        await app.startup()
+        limits = self.settings.limits
+        return HttpServer(
+            BoundedReceive(app), listener, max_message_bytes=limits.max_message_bytes, refused=self.desk.refused
+        )
 
     def _app(self) -> Quart:
         app = Quart("voicebridge")

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bridge import log, rendezvous, standing, watch
+from bridge import leaving, log, rendezvous, standing, watch
 from bridge.app import Bridge
 from bridge.clock import Clock
 from bridge.configuration import load
@@ -47,14 +47,18 @@ async def serve(file: Path | None, environ: Mapping[str, str]) -> int:
     _log_as(loaded.settings)
     for notice in loaded.warnings:
         _log.warning("config.doubted", extra={"key": notice.key, "doubt": notice.message})
-    async with Bridge(loaded.settings) as bridge:
-        with _findable(bridge, loaded.settings), _signals() as stop:
-            where = {"url": bridge.url, "public_url": bridge.settings.server.public_url}
-            _log.info("bridge.started", extra={**where, "model": bridge.settings.model.provider})
-            await stop.wait()
-            stop.clear()
-            await _first(bridge.drain(), stop.wait())
-    _log.info("bridge.stopped")
+    with _signals() as stop:
+        async with Bridge(loaded.settings) as bridge:
+            with _findable(bridge, loaded.settings):
+                where = {"url": bridge.url, "public_url": bridge.settings.server.public_url}
+                _log.info("bridge.started", extra={**where, "model": bridge.settings.model.provider})
+                await stop.wait()
+                stop.clear()
+                await _first(bridge.drain(), stop.wait())
+            if stop.is_set():
+                bridge.hurry()
+            leaving.within(leaving.LEAVE_WITHIN_S)
+        _log.info("bridge.stopped")
     return 0
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,6 +20,7 @@ from bridge.edge.driver import Driver
 from bridge.edge.model import ModelSocket
 from bridge.log import level_of
 from bridge.metrics import Metrics
+from bridge.orders import Orders
 from bridge.outbound import Outbound, answered_by
 from bridge.planning import Planner
 from bridge.settings import model_for
@@ -49,8 +48,6 @@ if TYPE_CHECKING:
     from twiml.parameters import CallStatus, FallbackNotice, IncomingCall, MachineDetection, StreamEnded, StreamStatus
     from twiml.transfers import TransferResult, Whisper
 
-KEPT_ORDERS = 10_000
-"""Orders that are kept for calls whose stream is closed; the oldest is forgotten first."""
 _log = logging.getLogger("bridge")
 
 
@@ -107,7 +104,7 @@ class FrontDesk:
         self._record_call = tapes.open if tapes is not None else None
         self._model_leg = model_leg
         self._observers = (self.metrics, *observers)
-        self._orders: OrderedDict[str, _Ordered] = OrderedDict()
+        self._orders = Orders(self._document)
         self._transfers = Transfers(settings, control)
         self._planner = Planner(settings, functions)
         self.outbound = Outbound(settings, control, self._planner, self.calls, self._begin_call)
@@ -155,6 +152,7 @@ class FrontDesk:
         """
         place = self.calls.find(ended.call_sid)
         if ended.is_over:
+            self._orders.call_over(ended.call_sid)
             if place is not None:
                 place.held.control(CallOver(ended.status))
             return documents.hang_up()
@@ -251,11 +249,7 @@ class FrontDesk:
         """Keep what the carrier must be told when it asks about a call without a stream."""
         if order.kind == "transfer":
             self.happened(driver, "transfer.begun", {"destination": order.destination})
-        call_sid = driver.plan.call_sid
-        self._orders[call_sid] = _Ordered(driver, order)
-        self._orders.move_to_end(call_sid)
-        if len(self._orders) > KEPT_ORDERS:
-            self._orders.popitem(last=False)
+        self._orders.leave(driver, order)
 
     def leave_stream(self, driver: Driver, close: Callable[[], object]) -> None:
         """Have the carrier ask for the order: by REST, or by closing the socket, which is left when that fails."""
@@ -302,6 +296,11 @@ class FrontDesk:
         await self._requests.close()
         await self._transfers.close()
 
+    @property
+    def is_owing(self) -> bool:
+        """Whether a caller waits for what only this bridge can give: a call lives, or its order is not told yet."""
+        return bool(len(self.calls)) or self._orders.are_awaited(self.clock.now())
+
     def hang_up_all(self, *, politely: bool) -> None:
         """End every call: with the fallback's words, or at once. Callers who speak with a human are left to do so."""
         for driver in self.calls:
@@ -333,13 +332,8 @@ class FrontDesk:
         return document
 
     def _ordered(self, call_sid: str) -> str:
-        """The document of the order that stands; made once, so that a repeated question gets the same one."""
-        ordered = self._orders.get(call_sid)
-        if ordered is None:
-            return documents.hang_up()
-        if not ordered.document:
-            ordered.document = self._document(ordered.driver, ordered.order)
-        return ordered.document
+        """The document of the order that stands."""
+        return self._orders.document(call_sid) or documents.hang_up()
 
     def _document(self, driver: Driver, order: Order) -> str:
         call_sid = driver.plan.call_sid
@@ -390,12 +384,3 @@ class FrontDesk:
 
     def _url(self, route: str) -> str:
         return f"{self.settings.server.public_url.rstrip('/')}/twiml/{route}"
-
-
-@dataclass
-class _Ordered:
-    """An order, and the document it became."""
-
-    driver: Driver
-    order: Order
-    document: str = ""

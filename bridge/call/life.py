@@ -220,7 +220,8 @@ class Life:
         """End the call where it is, whatever it is doing."""
         if self.caller is CallerLeg.UP:
             self.close(ending, order, now)
-        elif self.caller is CallerLeg.AWAITED:
+        elif self.caller is CallerLeg.AWAITED or (self.caller is CallerLeg.DETACHED and not self.is_handing_over):
+            self._outbox.do(LeaveOrder(order))  # the carrier asks: at once, or when the stream that comes is refused
             self.finish(ending)
         elif self.caller is CallerLeg.RINGING:
             self.call_off(ending)
@@ -319,6 +320,13 @@ class Life:
     def is_on_errand(self) -> bool:
         """Whether the call has left its stream for an errand, or is about to."""
         return self.caller is CallerLeg.DETACHED or (self.caller is CallerLeg.CLOSING and self.ending is None)
+
+    @property
+    def is_handing_over(self) -> bool:
+        """Whether the call has left its stream for a human, who is being called or has answered."""
+        errand = self._talk.requests.errands.current
+        is_transfer = errand is not None and errand.order.kind == "transfer" and not errand.outcome
+        return self.caller is CallerLeg.DETACHED and is_transfer
 
     def stream_left(self, now: float, *, is_clean: bool) -> None:
         """A stream is gone: the call is over, or on the errand for which it left."""

@@ -118,8 +118,8 @@ class Call:
 
     @property
     def is_away(self) -> bool:
-        """Whether the call has left its stream for an errand, such as a human whom it was handed over to."""
-        return self._life.caller is CallerLeg.DETACHED
+        """Whether the call has left its stream for a human, who is being called or has answered."""
+        return self._life.is_handing_over
 
     # What goes in and comes out
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from quart import abort, websocket
 
 from bridge.edge.entrance import CLOSE_WITHIN_S, NORMAL, POLICY, START_WITHIN_S, WAITING_BYTES, Arrival, Entrance
+from bridge.edge.http import peer_of
 from bridge.edge.window import window_of
 from bridge.edge.writer import Writer, ignore
 
@@ -72,12 +73,17 @@ class MediaDoor:
         target = (scope["raw_path"] + (b"?" + query if (query := scope["query_string"]) else b"")).decode("latin-1")
         if not self._entrance.is_signed(target, websocket.headers.get):
             abort(403)
-        await websocket.accept()
-        admitted = await self._admit()
-        if admitted is None:
-            await websocket.close(POLICY)
-            return
-        await self._carry(*admitted)
+        peer = peer_of(websocket.scope)
+        try:
+            await websocket.accept()
+            admitted = await self._admit()
+            if admitted is None:
+                await websocket.close(POLICY)
+                return
+            peer.believe()
+            await self._carry(*admitted)
+        finally:
+            peer.cut_in(CLOSE_WITHIN_S)  # one that does not read would hold it
 
     async def _admit(self) -> tuple[Driver, StreamStarted, str | bytes] | None:
         """Wait for the `start` message and see whose stream it is."""

@@ -137,14 +137,28 @@ def test_call_is_taken_down_with_a_stream(state: str, request_: HangUp | Shutdow
 
 
 @pytest.mark.parametrize("state", ["awaited", "prepared"])
-@pytest.mark.parametrize(("request_", "ending"), [(HangUp(), "operator_hung_up"), (Shutdown(), "drained")])
-def test_call_is_taken_down_before_its_stream(state: str, request_: HangUp | Shutdown, ending: str) -> None:
-    """Without a stream there is nothing to wait for."""
+@pytest.mark.parametrize(
+    ("request_", "ending", "order"), [(HangUp(), "operator_hung_up", "hang_up"), (Shutdown(), "drained", "fallback")]
+)
+def test_call_is_taken_down_before_its_stream(state: str, request_: HangUp | Shutdown, ending: str, order: str) -> None:
+    """Without a stream there is nothing to wait for; the carrier, whose stream will be refused, is told what now."""
     bench = STATES[state]()
 
     bench.control(request_)
 
     assert [ending] == bench.endings
+    assert [order] == [action.order.kind for action in of(LeaveOrder, bench.log)]
+
+
+def test_call_whose_stream_was_lost_is_taken_down_with_the_fallback() -> None:
+    """It waits for another stream, which will not come any more: the carrier is told so when it asks."""
+    bench = STATES["up"]()
+    bench.caller({"event": "stop", "lost": True})
+
+    bench.control(Shutdown())
+
+    assert ["drained"] == bench.endings
+    assert ["resume", "fallback"] == [action.order.kind for action in of(LeaveOrder, bench.log)]
 
 
 def test_stream_never_comes() -> None:
