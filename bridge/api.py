@@ -6,31 +6,34 @@
 from __future__ import annotations
 
 import hmac
-from collections import OrderedDict
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from quart import Blueprint, Response, request
 
+from bridge import api_query
+from bridge.api_document import document
+from bridge.api_limits import Tally
+from bridge.api_requests import SayRequest, TransferRequest
 from bridge.call.controls import HangUp, Say, Transfer
 from bridge.outbound import CallRequest, NotPlacedError
+from bridge.past import Page
+from bridge.records.unavailable import RecordsUnavailableError
 
 if TYPE_CHECKING:
     from werkzeug.exceptions import HTTPException
 
     from bridge.desk import FrontDesk
     from bridge.edge.driver import Driver
-    from bridge.recent import RecentCalls
+    from bridge.past import Calls
 
 MAX_BODY_BYTES = 64 * 1024
 READ_WITHIN_S = 5.0
-MAX_FAILURES = 20
-"""Wrong tokens of one address within `FAILURES_WITHIN_S`; nothing more that it sends until then is looked at."""
-FAILURES_WITHIN_S = 60.0
-MAX_ADDRESSES = 1000
-"""Addresses whose wrong tokens are counted; the one that began first is forgotten first."""
+MAX_REQUESTS, MAX_FAILURES = 600, 20
+"""Requests, and wrong tokens, of one address within `WITHIN_S`; nothing more that it sends until then is looked at."""
+WITHIN_S = 60.0
 _STATUS = {
     "no_credentials": HTTPStatus.SERVICE_UNAVAILABLE,
     "full": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -40,23 +43,6 @@ _STATUS = {
 """For a call that is not placed; otherwise it is the request that is wrong."""
 _encode = msgspec.json.Encoder().encode
 Body = TypeVar("Body", bound=BaseModel)
-
-
-class SayRequest(BaseModel):
-    """What `POST …/say` takes."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    words: Annotated[str, Field(min_length=1, max_length=2000)]
-
-
-class TransferRequest(BaseModel):
-    """What `POST …/transfer` takes."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    destination: str
-    summary: Annotated[str, Field(max_length=2000)] = ""
 
 
 class ApiError(Exception):
@@ -70,69 +56,61 @@ class ApiError(Exception):
         super().__init__(message)
 
 
-class WrongTokens:
-    """Counts wrong tokens by the address they came from."""
-
-    def __init__(self) -> None:
-        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
-
-    def add(self, address: str, now: float) -> None:
-        """One more."""
-        began_at, count = self._of(address, now)
-        self._counts[address] = began_at, count + 1
-        if len(self._counts) > MAX_ADDRESSES:
-            self._counts.popitem(last=False)
-
-    def are_too_many(self, address: str, now: float) -> bool:
-        """Whether this address has sent so many that it is to be left unheard."""
-        return self._of(address, now)[1] >= MAX_FAILURES
-
-    def _of(self, address: str, now: float) -> tuple[float, int]:
-        began_at, count = self._counts.get(address, (now, 0))
-        if now - began_at <= FAILURES_WITHIN_S:
-            return began_at, count
-        self._counts.pop(address, None)
-        return now, 0
-
-
 class OperatorApi:
     """The routes under `/api`; register `blueprint()` with the application.
 
     Args:
         desk: has the live calls, and places new ones.
-        recent: knows what is told about calls.
+        calls: knows what is told about calls.
         admin_token: what each request must show; empty: the API is off.
     """
 
-    def __init__(self, desk: FrontDesk, recent: RecentCalls, admin_token: str) -> None:
+    def __init__(self, desk: FrontDesk, calls: Calls, admin_token: str) -> None:
         self._desk = desk
-        self._recent = recent
+        self._calls = calls
         self._token = admin_token.encode()
-        self._wrong = WrongTokens()
+        self._requests = Tally(MAX_REQUESTS, WITHIN_S)
+        self._wrong = Tally(MAX_FAILURES, WITHIN_S)
 
     def blueprint(self) -> Blueprint:
         """The routes."""
         routes = Blueprint("api", __name__, url_prefix="/api")
         routes.before_request(self._check)
         routes.register_error_handler(ApiError, _refuse)
-        routes.get("/calls")(self.list_calls)
-        routes.post("/calls")(self.place_call)
-        routes.get("/calls/<call_sid>")(self.show_call)
-        routes.post("/calls/<call_sid>/hang-up")(self.hang_up)
-        routes.post("/calls/<call_sid>/say")(self.say)
-        routes.post("/calls/<call_sid>/transfer")(self.transfer)
+        routes.register_error_handler(RecordsUnavailableError, _unavailable)
+        for method, path, view in (
+            ("GET", "/calls", self.list_calls),
+            ("POST", "/calls", self.place_call),
+            ("GET", "/calls/<call_sid>", self.show_call),
+            ("POST", "/calls/<call_sid>/hang-up", self.hang_up),
+            ("POST", "/calls/<call_sid>/say", self.say),
+            ("POST", "/calls/<call_sid>/transfer", self.transfer),
+            ("GET", "/openapi.json", self.describe),
+        ):
+            # Quart would answer OPTIONS by itself.
+            routes.add_url_rule(path, view.__name__, view, methods=[method], provide_automatic_options=False)
         return routes
 
     async def list_calls(self) -> Response:
-        """The live calls, and the last of the others."""
-        return _json({"calls": [view.summary() for view in self._recent]})
+        """Live and past calls, a page at a time, the latest first."""
+        try:
+            wanted, limit = api_query.parse(request.args)
+        except ValueError as error:
+            raise ApiError(HTTPStatus.BAD_REQUEST, "bad_request", str(error)) from None
+        found = await self._calls.page(wanted, limit)
+        after = api_query.cursor_of(found.calls[-1]) if found.has_more else None
+        return _json(Page(calls=found.calls, next=after, is_complete=found.is_complete))
 
     async def show_call(self, call_sid: str) -> Response:
         """One call, with its transcript as heard."""
-        view = self._recent.find(call_sid)
-        if view is None:
+        found = await self._calls.find(call_sid)
+        if found is None:
             raise _unknown()
-        return _json(view)
+        return _json(found)
+
+    async def describe(self) -> Response:
+        """This API, as an OpenAPI document."""
+        return _json(document())
 
     async def place_call(self) -> Response:
         """Have the bridge call somebody; answers when the carrier has taken the order."""
@@ -145,19 +123,19 @@ class OperatorApi:
 
     async def hang_up(self, call_sid: str) -> Response:
         """End a call, whatever it is doing."""
-        self._live(call_sid).control(HangUp())
+        (await self._live(call_sid)).control(HangUp())
         return _done()
 
     async def say(self, call_sid: str) -> Response:
         """Have something said, word for word."""
         wanted = await self._body(SayRequest)
-        self._live(call_sid, talking=True).control(Say(wanted.words))
+        (await self._live(call_sid, talking=True)).control(Say(wanted.words))
         return _done()
 
     async def transfer(self, call_sid: str) -> Response:
         """Have the caller handed over: announced and done as if the model had asked for it."""
         wanted = await self._body(TransferRequest)
-        driver = self._live(call_sid, talking=True)
+        driver = await self._live(call_sid, talking=True)
         places = driver.plan.destinations
         if wanted.destination not in places:
             names = ", ".join(places) or "none is configured"
@@ -165,12 +143,16 @@ class OperatorApi:
         driver.control(Transfer(wanted.destination, wanted.summary))
         return _done()
 
-    def _live(self, call_sid: str, *, talking: bool = False) -> Driver:
+    async def _live(self, call_sid: str, *, talking: bool = False) -> Driver:
         """The call, if it lives; `talking`: only if caller and model can hear each other."""
         place = self._desk.calls.find(call_sid)
         if place is None:
-            if self._recent.find(call_sid) is None:
+            found = await self._calls.find(call_sid)
+            if found is None:
                 raise _unknown()
+            if found.state in ("ringing", "live"):
+                message = f"The call is with another bridge: ask {found.instance}."
+                raise ApiError(HTTPStatus.CONFLICT, "elsewhere", message)
             raise ApiError(HTTPStatus.CONFLICT, "call_over", "The call has ended.")
         if talking and not place.held.call.is_up:
             message = "The caller and the model do not hear each other: the call rings, begins, or is handed over."
@@ -181,13 +163,11 @@ class OperatorApi:
         if not self._token:
             raise ApiError(HTTPStatus.FORBIDDEN, "off", "The operator API is off: set server.admin_token.")
         address, now = request.remote_addr or "", self._desk.clock.now()
-        if self._wrong.are_too_many(address, now):
-            raise ApiError(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "too_many_failures",
-                "Too many wrong tokens came from this address: wait a minute.",
-                {"Retry-After": f"{FAILURES_WITHIN_S:.0f}"},
-            )
+        if wait_s := self._wrong.wait_s(address, now):
+            raise _too_many("too_many_failures", "Too many wrong tokens came from this address", wait_s)
+        if wait_s := self._requests.wait_s(address, now):
+            raise _too_many("too_many_requests", "Too many requests came from this address", wait_s)
+        self._requests.add(address, now)
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), self._token):
             return
@@ -202,6 +182,9 @@ class OperatorApi:
 
     async def _body(self, kind: type[Body]) -> Body:
         """The request's JSON, checked."""
+        if request.mimetype != "application/json":
+            message = "Send the body with Content-Type: application/json."
+            raise ApiError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json", message)
         try:
             return kind.model_validate_json(await self._read())
         except ValidationError as error:
@@ -224,7 +207,12 @@ class OperatorApi:
 async def http_error(error: HTTPException) -> Response:
     """The answer to a request that is none of ours: unknown route, wrong method, a fault."""
     name = (error.name or "error").lower().replace(" ", "_")
-    return _error(error.code or HTTPStatus.INTERNAL_SERVER_ERROR, name, error.description or "")
+    allowed = {key: value for key, value in error.get_headers() if key == "Allow"}
+    return _error(error.code or HTTPStatus.INTERNAL_SERVER_ERROR, name, error.description or "", allowed)
+
+
+async def _unavailable(error: RecordsUnavailableError) -> Response:
+    return _error(HTTPStatus.SERVICE_UNAVAILABLE, "no_records", f"{str(error).capitalize()}: try again.")
 
 
 async def _refuse(error: ApiError) -> Response:
@@ -239,8 +227,13 @@ def _flaw(error: ValidationError) -> str:
     return f"{place}: {message}" if place else message
 
 
+def _too_many(code: str, what: str, wait_s: int) -> ApiError:
+    message = f"{what}: wait {wait_s} seconds."
+    return ApiError(HTTPStatus.TOO_MANY_REQUESTS, code, message, {"Retry-After": str(wait_s)})
+
+
 def _unknown() -> ApiError:
-    return ApiError(HTTPStatus.NOT_FOUND, "unknown_call", "There is no such call, or it ended long ago.")
+    return ApiError(HTTPStatus.NOT_FOUND, "unknown_call", "There is no such call, or its record is gone.")
 
 
 def _json(value: object, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:

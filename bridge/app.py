@@ -31,6 +31,7 @@ from bridge.edge.window import BoundedReceive
 from bridge.errors import BridgeError, ConfigurationError
 from bridge.log import Words
 from bridge.metrics import Metrics
+from bridge.past import Calls
 from bridge.probe import Probe
 from bridge.recent import RecentCalls
 from bridge.records.keeper import Records
@@ -198,7 +199,7 @@ class Bridge:
             token, public_url = self.settings.twilio.auth_token.get_secret_value(), self.settings.server.public_url
             app.register_blueprint(Probe(token, public_url, desk.validator, self.clock).blueprint())
         admin_token = self.settings.server.admin_token.get_secret_value()
-        app.register_blueprint(OperatorApi(desk, self.recent, admin_token).blueprint())
+        app.register_blueprint(OperatorApi(desk, Calls(self.recent, self.records), admin_token).blueprint())
         app.register_error_handler(HTTPException, http_error)
         door = MediaDoor(Entrance(desk, desk.refused), self.clock)
         app.add_websocket("/media", "media", door.serve)

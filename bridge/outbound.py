@@ -54,12 +54,17 @@ def _form(pattern: str, sentence: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+_DIALABLE = rf"{E164.pattern}|sips?:\S+|client:\S+"
 Dialable = Annotated[
     str,
-    Field(max_length=255),
-    _form(rf"{E164.pattern}|sips?:\S+|client:\S+", "must be +NUMBER in E.164 form, sip:USER@HOST or client:NAME"),
+    Field(max_length=255, json_schema_extra={"pattern": f"^({_DIALABLE})$"}),
+    _form(_DIALABLE, "must be +NUMBER in E.164 form, sip:USER@HOST or client:NAME"),
 ]
-OwnNumber = Annotated[str, _form(rf"{E164.pattern}|", "must be a phone number in E.164 form, such as +15551230000")]
+OwnNumber = Annotated[
+    str,
+    Field(json_schema_extra={"pattern": f"^({E164.pattern})?$"}),
+    _form(rf"{E164.pattern}|", "must be a phone number in E.164 form, such as +15551230000"),
+]
 
 
 class CallRequest(BaseModel):

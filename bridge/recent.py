@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -24,7 +24,8 @@ class Line(msgspec.Struct, frozen=True):
     """A line of a transcript: the caller's words as understood, the bot's as heard."""
 
     role: str
-    words: str
+    words: str | None
+    """Null where words are not kept."""
     at_s: float
     """Seconds since the call began."""
     heard_ms: int | None
@@ -39,9 +40,10 @@ class Summary(msgspec.Struct, kw_only=True):
     """Who answered, or was to speak."""
     direction: str
     """`inbound`, or `outbound` when the bridge placed the call."""
-    began_at: str
-    """Date and time, UTC, as ISO 8601."""
-    state: Literal["ringing", "live", "ended"] = "live"
+    began_at: datetime
+    """Date and time, UTC."""
+    state: Literal["ringing", "live", "ended", "interrupted"] = "live"
+    """`interrupted`: its bridge was killed in mid-call."""
     answered_s: float | None = None
     """Seconds since it began until it was answered; None when it was not."""
     ended_s: float | None = None
@@ -109,7 +111,7 @@ def _view(driver: Driver) -> CallView:
         call_sid=info.call_sid,
         agent=info.agent,
         direction=info.direction,
-        began_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        began_at=driver.began_on,
         from_number=info.from_number,
         to_number=info.to_number,
     )

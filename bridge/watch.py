@@ -93,7 +93,7 @@ def asked_of(url: str, admin_token: str) -> Transcript | None:
     return transcript
 
 
-def turns(lines: Iterable[tuple[str, str, float, bool]]) -> list[Turn]:
+def turns(lines: Iterable[tuple[str, str | None, float, bool]]) -> list[Turn]:
     """Lines of a transcript in the order in which they were said, without those that have no words."""
     ordered = sorted(lines, key=lambda line: line[2])
     return [

@@ -31,7 +31,8 @@ class Operator:
         headers = self._headers
         async with httpx.AsyncClient(base_url=self._run.bridge.url, headers=headers, trust_env=False) as client:
             if content is not None:
-                return await client.request(method, path, content=content)
+                json_type = {"Content-Type": "application/json"}
+                return await client.request(method, path, content=content, headers=json_type)
             return await client.request(method, path, json=body)
 
     async def post(self, path: str, body: object = None) -> httpx.Response:

@@ -8,6 +8,7 @@ comes back as a control.
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from bridge.call.actions import (
@@ -140,6 +141,7 @@ class Driver:
         self.plan = plan
         self.clock = surroundings.clock
         self.began_at = self.clock.now()
+        self.began_on = datetime.now(UTC)
         self.call = Call(plan, now=self.began_at)
         self._surroundings = surroundings
         self._recorder = record(plan, self.began_at) if record is not None else None

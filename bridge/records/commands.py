@@ -60,7 +60,7 @@ def _database(settings: Settings, *, is_reader: bool = False) -> Iterator[Engine
         raise BridgeError(f"there are no call records: {file} does not exist; storage.url names it")
     try:
         yield engine
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, OSError) as error:
         raise BridgeError(f"the call records cannot be used ({reason_of(error)}): is storage.url right?") from error
     finally:
         engine.dispose()

@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from bridge.errors import BridgeError, ConfigurationError
 
@@ -52,11 +52,11 @@ def open_engine(url: str, *, is_reader: bool = False, is_kept: bool = False) -> 
     if address.get_backend_name() == "sqlite":
         if address.host or not address.database:
             raise _not_understood()
-        return _sqlite(address, is_reader=is_reader)
+        return _sqlite(address, _pooling(is_kept=is_kept), is_reader=is_reader)
     if importlib.util.find_spec("psycopg") is None:
         message = "records in PostgreSQL need one more package: pip install 'voicebridge[postgres]'"
         raise ConfigurationError(message, key="storage.url")
-    return _postgresql(address, is_kept=is_kept)
+    return _postgresql(address, _pooling(is_kept=is_kept))
 
 
 def _not_understood() -> ConfigurationError:
@@ -86,10 +86,14 @@ def require_tables(connection: Connection) -> None:
         raise BridgeError("the call records are of another version: start the bridge of this version once")
 
 
-def _postgresql(address: URL, *, is_kept: bool) -> Engine:
-    pooling: dict[str, object] = {"poolclass": NullPool}
-    if is_kept:
-        pooling = {"pool_size": 1, "max_overflow": 0, "pool_timeout": CONNECT_WITHIN_S, "pool_pre_ping": True}
+def _pooling(*, is_kept: bool) -> dict[str, object]:
+    """One connection for the thread that writes; for others one each time, which a thread cannot leave behind."""
+    if not is_kept:
+        return {"poolclass": NullPool}
+    return {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": CONNECT_WITHIN_S}
+
+
+def _postgresql(address: URL, pooling: dict[str, object]) -> Engine:
     engine = create_engine(
         address.set(drivername="postgresql+psycopg"),
         connect_args={
@@ -98,6 +102,7 @@ def _postgresql(address: URL, *, is_kept: bool) -> Engine:
             "application_name": "voicebridge",
         },
         hide_parameters=True,
+        pool_pre_ping=True,
         **pooling,
     )
 
@@ -111,9 +116,8 @@ def _postgresql(address: URL, *, is_kept: bool) -> Engine:
     return engine
 
 
-def _sqlite(address: URL, *, is_reader: bool) -> Engine:
-    # One connection each time: a connection belongs to one thread, and opening the file costs next to nothing.
-    engine = create_engine(address, poolclass=NullPool, connect_args={"timeout": ANSWER_WITHIN_S}, hide_parameters=True)
+def _sqlite(address: URL, pooling: dict[str, object], *, is_reader: bool) -> Engine:
+    engine = create_engine(address, connect_args={"timeout": ANSWER_WITHIN_S}, hide_parameters=True, **pooling)
 
     @event.listens_for(engine, "do_connect")
     def keep_private(*_: object) -> None:

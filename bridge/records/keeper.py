@@ -112,7 +112,7 @@ class Records:
         try:
             async with self._clock.timeout(READ_WITHIN_S * self._clock.rate):  # a database knows no rehearsed time
                 return await self._threads.run(work)
-        except (SQLAlchemyError, ThreadsBusyError, TimeoutError) as error:
+        except (SQLAlchemyError, OSError, ThreadsBusyError) as error:  # a timeout is an OSError
             raise RecordsUnavailableError("the call records cannot be read at the moment") from error
 
     def _keep_up(self, engine: Engine) -> None:

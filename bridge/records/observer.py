@@ -121,7 +121,6 @@ class CallRecords:
 
     def _begin(self, driver: Driver) -> dict[str, object]:
         info, settings = driver.plan.info, self._settings
-        began_at = datetime.now(UTC) - timedelta(seconds=(driver.clock.now() - driver.began_at) / driver.clock.rate)
         row: dict[str, object] = {
             "id": uuid.uuid4().hex,
             "call_sid": info.call_sid,
@@ -132,8 +131,8 @@ class CallRecords:
             "to_number": self._number(info.to_number),
             "agent": info.agent,
             "line": self._number(info.own_number) if info.own_number in settings.lines else "default",
-            "began_at": began_at,
-            "updated_at": began_at,
+            "began_at": driver.began_on,
+            "updated_at": driver.began_on,
         }
         row |= dict.fromkeys(("answered_at", "ended_at", "ending", "reason", "cost"))
         return row | dict.fromkeys(("barge_ins", "sessions_replaced", "lost", *TOKENS), 0)
@@ -153,12 +152,12 @@ class CallRecords:
 
     def _answered(self, driver: Driver, live: _Live, fields: dict[str, object]) -> None:
         if live.row["answered_at"] is None:
-            live.row["answered_at"] = _moment(driver, live)
+            live.row["answered_at"] = _moment(driver)
         self._changed(driver, live, fields)
 
     def _ended(self, driver: Driver, live: _Live, fields: dict[str, object]) -> None:
         row = live.row
-        row |= {"state": "ended", "ending": str(fields["ending"]), "ended_at": _moment(driver, live)}
+        row |= {"state": "ended", "ending": str(fields["ending"]), "ended_at": _moment(driver)}
         row["reason"] = str(fields["reason"]) if fields.get("reason") else None
         row["barge_ins"] = _whole(fields.get("barge_ins"))
         if isinstance(fields.get("cost"), int | float):
@@ -232,7 +231,7 @@ class CallRecords:
     # Rows
 
     def _put(self, driver: Driver, live: _Live) -> None:
-        live.row["updated_at"] = _moment(driver, live)
+        live.row["updated_at"] = _moment(driver)
         self._note(Put(calls, dict(live.row)), is_important=True)
 
     def _add(self, table: Table, live: _Live, row: dict[str, object]) -> bool:
@@ -268,11 +267,9 @@ def _since(driver: Driver) -> float:
     return round(driver.clock.now() - driver.began_at, 3)
 
 
-def _moment(driver: Driver, live: _Live) -> datetime:
+def _moment(driver: Driver) -> datetime:
     """Now, on the clock of the call: in a rehearsal that is faster than real time, times and durations agree."""
-    began_at = live.row["began_at"]
-    assert isinstance(began_at, datetime)  # noqa: S101 - it is set where the row is made
-    return began_at + timedelta(seconds=driver.clock.now() - driver.began_at)
+    return driver.began_on + timedelta(seconds=driver.clock.now() - driver.began_at)
 
 
 def _whole(value: object) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from sqlalchemy import select, tuple_
@@ -93,8 +93,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     call_sid: str
     instance: str
     """The bridge that had the call."""
-    state: str
-    """`ringing`, `live`, `ended`, or `interrupted`: the bridge was killed in mid-call."""
+    state: Literal["ringing", "live", "ended", "interrupted"]
+    """`interrupted`: the bridge was killed in mid-call."""
     direction: str
     """`inbound`, or `outbound` when the bridge placed the call."""
     from_number: str = msgspec.field(name="from")

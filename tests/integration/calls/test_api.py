@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import httpx
 import pytest
 
-from bridge.api import MAX_BODY_BYTES, MAX_FAILURES
+from bridge import api
+from bridge.api import MAX_BODY_BYTES, MAX_FAILURES, MAX_REQUESTS
+from bridge.recent import RecentCalls
 from bridge.rehearsal.carrier import Call, Callee
 from bridge.rehearsal.conversation import Reply
 from tests.client import CALLEE, LINES, TABLES, Operator, refusal
@@ -21,6 +24,7 @@ ROUTES = [
     ("POST", f"/api/calls/{NOBODY}/hang-up"),
     ("POST", f"/api/calls/{NOBODY}/say"),
     ("POST", f"/api/calls/{NOBODY}/transfer"),
+    ("GET", "/api/openapi.json"),
 ]
 
 
@@ -79,13 +83,55 @@ async def test_who_guesses_tokens_is_left_unheard_for_a_minute(rehearsal: Start)
 
     assert {(401, "unauthorized")} == set(guesses)
     assert (429, "too_many_failures") == refusal(unheard)
-    assert "60" == unheard.headers["Retry-After"]
+    assert 1 <= int(unheard.headers["Retry-After"]) <= 60
     assert 200 == heard.status_code
+
+
+async def test_who_asks_too_much_has_to_wait(rehearsal: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with the right token: a loop that has gone wild must not take the calls' time."""
+    assert MAX_REQUESTS >= 600
+    monkeypatch.setattr(api, "MAX_REQUESTS", 3)
+    run = await rehearsal(**TABLES)
+    operator = Operator(run)
+
+    answers = [(await operator.get("/api/calls")).status_code for _ in range(3)]
+    unheard = await operator.get("/api/calls")
+    await run.clock.sleep(int(unheard.headers["Retry-After"]) + 1)
+
+    assert [200] * 3 == answers
+    assert (429, "too_many_requests") == refusal(unheard)
+    assert 200 == (await operator.get("/api/calls")).status_code
+
+
+async def test_a_fault_of_the_bridge_is_json_too(rehearsal: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says nothing of its inside."""
+    run = await rehearsal(**TABLES)
+    monkeypatch.setattr(RecentCalls, "__iter__", lambda _: 1 / 0)
+
+    answer = await Operator(run).get("/api/calls")
+
+    assert (500, "internal_server_error") == refusal(answer)
+    assert "division" not in answer.text
+
+
+async def test_a_body_that_is_not_said_to_be_json_is_refused(rehearsal: Start) -> None:
+    """So no form of a web page can ask."""
+    run = await rehearsal(**TABLES)
+    headers = {"Authorization": "Bearer an-admin-token", "Content-Type": "text/plain"}
+    async with httpx.AsyncClient(base_url=run.bridge.url, headers=headers, trust_env=False) as client:
+        answer = await client.post("/api/calls", content=b'{"to": "+15557654321"}')
+
+    assert (415, "not_json") == refusal(answer)
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("DELETE", "/api/calls", 405), ("GET", "/api/nothing", 404), ("GET", "/nothing", 404)],
+    [
+        ("DELETE", "/api/calls", 405),
+        ("OPTIONS", "/api/calls", 405),
+        ("GET", "/api/nothing", 404),
+        ("GET", "/nothing", 404),
+    ],
 )
 async def test_a_request_that_there_is_not_gets_json(rehearsal: Start, method: str, path: str, status: int) -> None:
     """Errors have one form."""
@@ -95,6 +141,7 @@ async def test_a_request_that_there_is_not_gets_json(rehearsal: Start, method: s
 
     assert status == refusal(answer)[0]
     assert "application/json" == answer.headers["Content-Type"]
+    assert (status == 405) is ("GET" in answer.headers.get("Allow", ""))
 
 
 # --- what is told ----------------------------------------------------------------------------------------------------
@@ -329,7 +376,8 @@ async def test_a_body_that_does_not_come_is_not_waited_for(rehearsal: Start) -> 
     host, _, port = run.bridge.url.removeprefix("http://").rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     head = (
-        f"POST /api/calls HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\nAuthorization: Bearer an-admin-token\r\n\r\n"
+        f"POST /api/calls HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\nContent-Type: application/json\r\n"
+        "Authorization: Bearer an-admin-token\r\n\r\n"
     )
     writer.write(head.encode())
 
