@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from quart import Quart
 from werkzeug.exceptions import HTTPException
 
-from bridge import health
+from bridge import health, reloading
 from bridge.api import OperatorApi, http_error
 from bridge.clock import Clock
 from bridge.desk import FrontDesk
@@ -36,6 +36,7 @@ from bridge.probe import Probe
 from bridge.recent import RecentCalls
 from bridge.records.keeper import Records
 from bridge.records.webhook import Webhook
+from bridge.rules import RuleBook
 from bridge.settings import Twilio
 from bridge.traces import Traces
 from twiml.calls import CallControl
@@ -79,6 +80,8 @@ class Bridge:
         runner: type[FunctionRunner] = FunctionRunner,
         keeps_records: bool = True,
     ) -> None:
+        self.given = settings
+        """What it was given when it started, or was last reloaded."""
         self.settings = complete(settings)
         self.clock = clock or Clock()
         self.recent = RecentCalls()
@@ -110,14 +113,12 @@ class Bridge:
             if self._keeps_records:
                 self.records = await records(settings, self.port, self.clock, self.metrics, stack)
                 self._observers = (self.records.observer, *self._observers)
-            runner = self._runner(settings.functions, self.clock, report=self._function_failed)
-            functions = await stack.enter_async_context(runner)
+            rules = await stack.enter_async_context(RuleBook(settings, self._functions_of))
             control = await stack.enter_async_context(call_control(settings, self.clock)) if by_rest(settings) else None
             self._observers += watchers(settings, stack)
             self.desk = FrontDesk(
-                settings,
+                rules,
                 self.clock,
-                functions=functions,
                 control=control,
                 tapes=tapes(settings, stack, self.metrics.tape_failed),
                 metrics=self.metrics,
@@ -137,6 +138,16 @@ class Bridge:
     ) -> None:
         """End every call that is left, and let go of everything."""
         await self._stack.aclose()
+
+    async def adopt(self, settings: Settings) -> None:
+        """Have new calls go by other settings; live ones keep theirs.
+
+        Raises:
+            ConfigurationError: they cannot be adopted, and nothing has changed.
+        """
+        adopted = reloading.adopted(self.given, self.desk.settings, settings)
+        await self.desk.adopt(adopted)
+        self.settings, self.given = adopted, settings
 
     async def drain(self) -> None:
         """Take no new calls, and return when the live ones have ended: by themselves within `drain_s`, or told to.
@@ -189,15 +200,15 @@ class Bridge:
         hooks = Webhooks(
             desk,
             validator=desk.validator,
-            fallback=desk.fallback_document(),
+            fallback=desk.fallback_document,
             clock=self.clock,
             refused=desk.refused,
             insecure=desk.validator is None,
         )
         app.register_blueprint(hooks.blueprint())
         if desk.validator is not None:
-            token, public_url = self.settings.twilio.auth_token.get_secret_value(), self.settings.server.public_url
-            app.register_blueprint(Probe(token, public_url, desk.validator, self.clock).blueprint())
+            probe = Probe(self._auth_token, self.settings.server.public_url, desk.validator, self.clock)
+            app.register_blueprint(probe.blueprint())
         admin_token = self.settings.server.admin_token.get_secret_value()
         app.register_blueprint(OperatorApi(desk, Calls(self.recent, self.records), admin_token).blueprint())
         app.register_error_handler(HTTPException, http_error)
@@ -207,6 +218,12 @@ class Bridge:
 
         app.register_blueprint(health.blueprint(desk.calls, self._numbers))
         return app
+
+    def _functions_of(self, settings: Settings) -> FunctionRunner:
+        return self._runner(settings.functions, self.clock, report=self._function_failed)
+
+    def _auth_token(self) -> str:
+        return self.desk.settings.twilio.auth_token.get_secret_value()
 
     def _function_failed(self, event: str, fields: dict[str, object]) -> None:
         self.metrics.function_failed(str(fields.get("function")), str(fields.get("reason")))

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bridge import leaving, log, rendezvous, standing, watch
+from bridge import leaving, log, reloading, rendezvous, standing, watch
 from bridge.app import Bridge
 from bridge.clock import Clock
 from bridge.configuration import load
@@ -31,7 +31,8 @@ from bridge.wire.tape import TapeError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Coroutine, Iterator, Mapping
+    from collections.abc import Coroutine, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from bridge.call.plan import Plan
@@ -49,7 +50,7 @@ async def serve(file: Path | None, environ: Mapping[str, str]) -> int:
         _log.warning("config.doubted", extra={"key": notice.key, "doubt": notice.message})
     with _signals() as stop:
         async with Bridge(loaded.settings) as bridge:
-            with _findable(bridge, loaded.settings):
+            with _findable(bridge, loaded.settings), _reloading(bridge, file, environ):
                 where = {"url": bridge.url, "public_url": bridge.settings.server.public_url}
                 _log.info("bridge.started", extra={**where, "model": bridge.settings.model.provider})
                 await stop.wait()
@@ -62,12 +63,12 @@ async def serve(file: Path | None, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _log_as(settings: Settings, level: str = "") -> None:
-    """Log as `[log]` says, or from another level on; no secret of the settings gets into a line."""
+def _log_as(settings: Settings, level: str = "", secrets: Iterable[str] = ()) -> None:
+    """Log as `[log]` says, or from another level on; no secret of the settings, nor these, gets into a line."""
     log.set_up(
         level=getattr(logging, (level or settings.log.level).upper()),
         form=settings.log.format,
-        secrets=secrets_of(settings),
+        secrets={*secrets_of(settings), *secrets},
     )
 
 
@@ -206,6 +207,17 @@ def _findable(bridge: Bridge, given: Settings) -> Iterator[None]:
         return
     with rendezvous.published(bridge.port, Credential.of(bridge.settings)):
         yield
+
+
+def _reloading(bridge: Bridge, file: Path | None, environ: Mapping[str, str]) -> AbstractContextManager[None]:
+    secrets = set(secrets_of(bridge.settings))
+
+    async def adopt(settings: Settings) -> None:
+        secrets.update(secrets_of(settings))
+        _log_as(bridge.given, secrets=secrets)
+        await bridge.adopt(settings)
+
+    return reloading.on_hangup(lambda: reloading.reload(file, environ, adopt))
 
 
 @contextlib.contextmanager

@@ -22,9 +22,7 @@ from bridge.log import level_of
 from bridge.metrics import Metrics
 from bridge.orders import Orders
 from bridge.outbound import Outbound, answered_by
-from bridge.planning import Planner
 from bridge.settings import model_for
-from bridge.standing import fallback_document
 from bridge.transfers import Transfers
 from bridge.wire.endpoint import address_of
 from twiml import documents
@@ -39,9 +37,9 @@ if TYPE_CHECKING:
     from bridge.clock import Clock
     from bridge.edge.admission import Place
     from bridge.edge.driver import ModelLink
-    from bridge.edge.functions import FunctionRunner
     from bridge.edge.model_leg import ModelLeg
     from bridge.edge.recorder import Tapes
+    from bridge.rules import RuleBook
     from bridge.settings import Line, Settings
     from bridge.wire.caller import StreamStarted
     from twiml.calls import CallControl
@@ -65,9 +63,8 @@ class FrontDesk:
     """See the module.
 
     Args:
-        settings: the configuration, with every address filled in.
         clock: of all calls.
-        functions: runs the operator's own.
+        rules: the configuration, with every address filled in, and what runs by it.
         control: the carrier's REST interface; None without credentials, or when calls leave their stream by `action`.
         model_leg: the client that opens sessions.
         metrics: counts what happens; by default for itself alone.
@@ -77,17 +74,17 @@ class FrontDesk:
 
     def __init__(
         self,
-        settings: Settings,
+        rules: RuleBook,
         clock: Clock,
         *,
-        functions: FunctionRunner,
         control: CallControl | None = None,
         tapes: Tapes | None = None,
         model_leg: type[ModelLeg] = ModelSocket,
         metrics: Metrics | None = None,
         observers: tuple[Observer, ...] = (),
     ) -> None:
-        self.settings = settings
+        self.rules = rules
+        settings = rules.settings
         self.clock = clock
         self.metrics = metrics or Metrics()
         limits = settings.limits
@@ -100,16 +97,33 @@ class FrontDesk:
         token = settings.twilio.auth_token.get_secret_value()
         server = settings.server
         self.validator = Validator([token], server.public_url, server.media_url) if token else None
-        self._functions = functions
+        self._control, self._tapes = control, tapes
         self._record_call = tapes.open if tapes is not None else None
         self._model_leg = model_leg
         self._observers = (self.metrics, *observers)
         self._orders = Orders(self._document)
         self._transfers = Transfers(settings, control)
-        self._planner = Planner(settings, functions)
-        self.outbound = Outbound(settings, control, self._planner, self.calls, self._begin_call)
+        self.outbound = Outbound(control, rules, self.calls, self._begin_call)
         self._answering: dict[str, asyncio.Task[str]] = {}
         self._requests = CarrierRequests(control, clock, self._url("after-stream"))
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration that holds for new calls."""
+        return self.rules.settings
+
+    async def adopt(self, settings: Settings) -> None:
+        """Have new calls go by other settings, live ones by theirs. Raises ConfigurationError, and changes nothing."""
+        old, new = self.settings.twilio.auth_token, settings.twilio.auth_token
+        await self.rules.replace(settings)
+        if self._tapes is not None:
+            self._tapes.adopt(settings)
+        self.calls.limit(settings.limits)
+        self.metrics.watch(self.calls, limit=settings.limits.max_calls)
+        if self.validator is not None and old != new:  # what is under way was signed with the old one
+            self.validator.renew([new.get_secret_value(), old.get_secret_value()])
+            if self._control is not None:
+                self._control.renew(new.get_secret_value())
 
     # What the carrier asks
 
@@ -138,11 +152,12 @@ class FrontDesk:
             return self._turn_away(refusal.value, self.fallback_document())
         try:
             info = self._info(call, line)
-            variables = await self._planner.variables(info)
-            plan = self._planner.plan(info, variables, by_sip=bool(call.sip_call_id))
+            variables = await self.rules.variables(info)
+            plan = self.rules.plan(info, variables, by_sip=bool(call.sip_call_id))
             return self._connect(self._begin_call(plan, "call.answered", since=asked_at))
         except BaseException:
             self.calls.leave(call.call_sid)
+            self.rules.end(call.call_sid)
             raise
 
     async def after_stream(self, ended: StreamEnded) -> str:
@@ -208,7 +223,7 @@ class FrontDesk:
 
     def fallback_document(self) -> str:
         """What the caller hears when the model cannot be used."""
-        return fallback_document(self.settings)
+        return self.rules.fallback
 
     def refused(self, reason: str) -> None:
         """A request was turned away."""
@@ -234,7 +249,7 @@ class FrontDesk:
 
     def connect_model(self, driver: Driver, endpoint: EndpointName) -> ModelLink:
         """Open a session for a call."""
-        agent, model = driver.plan.agent, self.settings.model
+        agent, model = driver.plan.agent, self.rules.of(driver.plan.call_sid).settings.model
         standby = model.standby if endpoint == "standby" else None
         settings = standby or model_for(model, agent)
         return self._model_leg(
@@ -268,7 +283,9 @@ class FrontDesk:
     async def run_function(self, plan: Plan, function: RunFunction) -> str:
         """Run an operator's function."""
         secrets = function.secrets or None
-        return await self._functions.run(plan, function.call_id, function.name, function.arguments, secrets=secrets)
+        return await self.rules.of(plan.call_sid).functions.run(
+            plan, function.call_id, function.name, function.arguments, secrets=secrets
+        )
 
     def record(self, driver: Driver, *, is_on: bool) -> None:
         """Pause or resume the carrier's own recording of a call."""
@@ -288,6 +305,7 @@ class FrontDesk:
     def ended(self, driver: Driver, ending: Ending) -> None:  # noqa: ARG002 - whoever wants it hears `call.ended`
         """A call is over."""
         self.calls.leave(driver.plan.call_sid)
+        self.rules.end(driver.plan.call_sid)
         self._transfers.caller_left(driver.plan.call_sid)
 
     async def close(self) -> None:

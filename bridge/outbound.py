@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from bridge.call.plan import Plan
     from bridge.edge.admission import Admission, Place
     from bridge.edge.driver import Driver
-    from bridge.planning import Planner
-    from bridge.settings import Settings
+    from bridge.rules import RuleBook
     from twiml.calls import CallControl
     from twiml.parameters import MachineDetection
 
@@ -119,24 +118,21 @@ class Outbound:
     """Places calls.
 
     Args:
-        settings: the configuration.
         control: the carrier's REST interface; None without credentials, and then no call can be placed.
-        planner: makes the plan of each call.
+        rules: the configuration; makes the plan of each call.
         calls: where each call must find a place.
         begin: begins a call that has a name, and tells everybody with this event.
     """
 
     def __init__(
         self,
-        settings: Settings,
         control: CallControl | None,
-        planner: Planner,
+        rules: RuleBook,
         calls: Admission[Driver],
         begin: Callable[[Plan, str], Place[Driver]],
     ) -> None:
-        self._settings = settings
         self._control = control
-        self._planner = planner
+        self._rules = rules
         self._calls = calls
         self._begin = begin
         self._dialled: dict[str, _Dialled] = {}
@@ -180,7 +176,7 @@ class Outbound:
                 idempotency_key=name,
             )
             outgoing = Outgoing(request.ring_s + CARRIER_ADDS_S, request.on_machine, request.message)
-            dialled = _Dialled(info, await self._planner.variables(info), outgoing)
+            dialled = _Dialled(info, await self._rules.variables(info), outgoing)
             self._dialled[name] = dialled
             return await self._dial(control, self._order(request, own_number, name), name, dialled)
         finally:
@@ -206,7 +202,7 @@ class Outbound:
         self._calls.leave(name)
         info = msgspec.structs.replace(dialled.info, call_sid=call_sid, idempotency_key="")
         by_sip = info.to_number.startswith("sip")
-        plan = self._planner.plan(info, dialled.variables, by_sip=by_sip, outgoing=dialled.outgoing)
+        plan = self._rules.plan(info, dialled.variables, by_sip=by_sip, outgoing=dialled.outgoing)
         return self._begin(plan, "call.placed")
 
     def _order(self, request: CallRequest, own_number: str, name: str) -> OutboundCall:
@@ -222,10 +218,10 @@ class Outbound:
         )
 
     def _url(self, route: str, name: str) -> str:
-        return f"{self._settings.server.public_url.rstrip('/')}/twiml/{route}?{urlencode({'placed': name})}"
+        return f"{self._rules.settings.server.public_url.rstrip('/')}/twiml/{route}?{urlencode({'placed': name})}"
 
     def _agent(self, name: str, own_number: str) -> str:
-        settings = self._settings
+        settings = self._rules.settings
         if not name:
             return (settings.lines.get(own_number) or settings.lines["default"]).agent
         if name not in settings.agents:
@@ -234,7 +230,7 @@ class Outbound:
 
     async def _own_number(self, given: str, control: CallControl) -> str:
         """The number that is shown. It must be ours: the carrier would refuse another, with a less helpful sentence."""
-        ours = [number for number in self._settings.lines if number != "default"]
+        ours = [number for number in self._rules.settings.lines if number != "default"]
         if given in ours:
             return given
         if not given:

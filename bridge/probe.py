@@ -22,7 +22,7 @@ from bridge.edge.window import window_of
 from twiml.signature import SETTINGS_HEADER, SIGNATURE_HEADER, raw_target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from werkzeug.datastructures import Headers
 
@@ -55,13 +55,13 @@ class Probe:
     """The two routes; register `blueprint()` with the application.
 
     Args:
-        auth_token: the account's; not empty.
+        auth_token: gives the account's as it is now; not empty.
         public_url: where this bridge says it is.
         validator: checks signatures as for a call.
         clock: bounds how long a socket is held.
     """
 
-    def __init__(self, auth_token: str, public_url: str, validator: Validator, clock: Clock) -> None:
+    def __init__(self, auth_token: Callable[[], str], public_url: str, validator: Validator, clock: Clock) -> None:
         self.identity = secrets.token_hex(8)
         """Of this process, which tells it from others behind the same address."""
         self._auth_token = auth_token
@@ -94,7 +94,7 @@ class Probe:
 
     async def _not_upgraded(self) -> Response:
         nonce = self._nonce(request.headers)
-        response = _json({"identity": self.identity, "proof": answering(self._auth_token, nonce, self.identity)})
+        response = _json({"identity": self.identity, "proof": answering(self._auth_token(), nonce, self.identity)})
         response.status_code = 426
         return response
 
@@ -131,7 +131,7 @@ class Probe:
     def _nonce(self, headers: Headers) -> str:
         """The nonce of whoever knows the token; for everybody else there is nothing here."""
         nonce, _, proof = headers.get(HEADER, "").partition(".")
-        expected = _mac(self._auth_token, f"probe:{nonce}")
+        expected = _mac(self._auth_token(), f"probe:{nonce}")
         if not nonce or not hmac.compare_digest(proof.encode("utf-8", "replace"), expected.encode()):
             abort(404)
         return nonce
@@ -153,7 +153,7 @@ class Probe:
     ) -> dict[str, str | list[str]]:
         return {
             "identity": self.identity,
-            "proof": answering(self._auth_token, nonce, self.identity),
+            "proof": answering(self._auth_token(), nonce, self.identity),
             "public_url": self._public_url,
             "target": _target(scope),
             "host": headers.get("Host", ""),

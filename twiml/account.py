@@ -131,6 +131,11 @@ class AccountControl:
         """Close the connections to Twilio."""
         await self._transport.aclose()
 
+    def renew(self, auth_token: str) -> None:
+        """Use another token of the account from now on."""
+        self._client.password = auth_token
+        self._client.auth = (self._client.username, auth_token)
+
     async def account(self) -> Account:
         """The account, which also shows that the credentials are right."""
         found = await self._ask(lambda: self._client.api.accounts(self._client.account_sid).fetch_async())

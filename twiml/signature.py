@@ -90,6 +90,10 @@ class Validator:
         schemes = _MEDIA_SCHEMES.get(scheme, (scheme,))
         self._media_bases = tuple(base for one in schemes for base in _spellings(f"{one}://{rest}", ("wss", "ws")))
 
+    def renew(self, auth_tokens: Sequence[str]) -> None:
+        """Accept these tokens from now on, for instance a new one and, for what is under way, the one before."""
+        self._signers = [RequestValidator(token) for token in auth_tokens if token]
+
     def check_webhook(
         self, target: str, content: Mapping[str, str] | bytes, *, signature: str, settings: str = ""
     ) -> Verdict:

@@ -69,7 +69,7 @@ class Webhooks:
     Args:
         desk: who decides.
         validator: checks signatures. None only with `insecure`, on a service that nobody but this machine can reach.
-        fallback: the document for a caller whom the desk cannot answer.
+        fallback: gives the document for a caller whom the desk cannot answer, ready as it is.
         clock: bounds the desk.
         refused: told the reason of every request that was turned away, to be counted.
         insecure: believe every request.
@@ -83,7 +83,7 @@ class Webhooks:
         desk: Desk,
         *,
         validator: Validator | None,
-        fallback: str,
+        fallback: Callable[[], str],
         clock: Clock,
         refused: Callable[[str], None],
         insecure: bool = False,
@@ -104,8 +104,8 @@ class Webhooks:
             "after-stream": self._question(StreamEnded.parse, desk.after_stream, self._fallback),
             "transfer-result": self._question(TransferResult.parse, desk.transfer_result, self._fallback),
             # The callee is not the one to console: hanging up declines, and the caller goes on elsewhere.
-            "whisper": self._question(Whisper.parse, desk.whisper, hang_up()),
-            "fallback": self._notice(FallbackNotice.parse, desk.fallback, lambda: _document(self._fallback)),
+            "whisper": self._question(Whisper.parse, desk.whisper, hang_up),
+            "fallback": self._notice(FallbackNotice.parse, desk.fallback, lambda: _document(self._fallback())),
             "call-status": self._notice(CallStatus.parse, desk.call_status, _nothing),
             "stream-status": self._notice(StreamStatus.parse, desk.stream_status, _nothing),
             "machine-detection": self._notice(MachineDetection.parse, desk.machine_detection, _nothing),
@@ -121,7 +121,7 @@ class Webhooks:
         self,
         parse: Callable[[Parameters], _Received],
         ask: Callable[[_Received], Awaitable[str]],
-        otherwise: str,
+        otherwise: Callable[[], str],
     ) -> Callable[[], Awaitable[Response]]:
         """A route where somebody waits for a document, and gets `otherwise` where the desk has none."""
 
@@ -132,7 +132,7 @@ class Webhooks:
                     return _document(await ask(received))
             except Exception:  # noqa: BLE001 - whatever it was, the caller must hear something
                 _log.exception("webhook.failed", extra={"route": request.path, "call_sid": received.call_sid})
-                return _document(otherwise)
+                return _document(otherwise())
 
         return view
 

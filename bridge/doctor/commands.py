@@ -149,7 +149,7 @@ async def _standing_in(context: Context) -> AsyncIterator[tuple[str, Finding]]:
         yield "", failed(str(error), "free the port, or set server.port")
         return
     probe = Probe(
-        context.auth_token,
+        lambda: context.auth_token,
         server.public_url,
         Validator([context.auth_token], server.public_url, server.media_url),
         context.clock,

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bridge.settings import Limits
+
 Held = TypeVar("Held")
 WINDOW_S = 60.0
 MAX_CALLERS = 10_000
@@ -68,6 +70,12 @@ class Admission(Generic[Held]):
         self._parked: dict[str, Place[Held]] = {}
         self._reserved: set[str] = set()
         self._recent: dict[str, deque[float]] = {}
+
+    def limit(self, limits: Limits) -> None:
+        """Have other limits from now on; calls that are there stay."""
+        self._max_calls = limits.max_calls
+        self._per_minute = limits.calls_per_minute_per_caller
+        self._token_ttl_s = limits.token_ttl_s
 
     def __len__(self) -> int:
         return len(self._places) + len(self._reserved)

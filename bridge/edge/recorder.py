@@ -204,6 +204,11 @@ class Tapes:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
+    def adopt(self, settings: Settings) -> None:
+        """Begin tapes by other settings from now on; secrets of the ones before are still kept off them."""
+        self._settings = settings
+        self._secrets = tuple({*self._secrets, *secrets_of(settings)})
+
     def open(self, plan: Plan, now: float) -> Recorder:
         """A recorder for a call that begins now, on the clock of its inputs; its file is made beside the call."""
         scrubber = Scrubber(self._secrets)

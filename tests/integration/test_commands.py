@@ -147,6 +147,37 @@ def test_sigterm_lets_a_live_call_end_and_exits_with_0(tmp_path: Path) -> None:
     assert "caller_hung_up" in rest
 
 
+def test_sighup_reloads_the_settings_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    """What is wrong is logged with its place and changes nothing; a secret's file is read anew; the process goes on."""
+    settings, key = tmp_path / "own.toml", tmp_path / "key"
+    model = '[model]\nprovider = "openai"\napi_key_file = "key"\n'
+    key.write_text("sk-first")
+    settings.write_text(f"[server]\nport = 0\n{model}")
+    with serving("--config", "own.toml", cwd=tmp_path) as (process, _):
+        assert process.stderr is not None
+        outcomes = []
+        for text, secret in (
+            (f"[server]\nport = 9\n{model}", "sk-first"),
+            (f"[server]\nport = 0\n{model}nam = 1\n", "sk-first"),
+            (f"[server]\nport = 0\n{model}", "sk with spaces"),
+            (f"[server]\nport = 0\n{model}[fallback]\nsay = 'Sorry.'\n", "sk-second"),
+        ):
+            settings.write_text(text)
+            key.write_text(secret)
+            process.send_signal(signal.SIGHUP)
+            outcomes.append(next(line for line in map(json.loads, process.stderr) if line["event"][:7] == "config."))
+
+    keys = [(line["event"], line.get("key"), line.get("problem")) for line in outcomes]
+    assert [
+        ("config.refused", "server.port", "cannot be changed while the bridge runs: restart it"),
+        ("config.refused", "model.nam", "unknown key: did you mean name?"),
+        ("config.refused", "model.api_key_file", "must be one line without spaces"),
+        ("config.reloaded", None, None),
+    ] == keys
+    assert "own.toml" == outcomes[1]["source"]
+    assert 0 == process.returncode
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

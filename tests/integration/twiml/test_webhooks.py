@@ -106,7 +106,7 @@ class Rig:
         hooks = Webhooks(
             self.desk,
             validator=None if insecure else Validator((TOKEN,), PUBLIC_URL),
-            fallback=FALLBACK,
+            fallback=lambda: FALLBACK,
             clock=self.clock,
             refused=self.refused.append,
             insecure=insecure,
@@ -397,7 +397,7 @@ def test_signatures_are_not_switched_off_by_accident(validator: Validator | None
         Webhooks(
             RecordingDesk(clock),
             validator=validator,
-            fallback=FALLBACK,
+            fallback=lambda: FALLBACK,
             clock=clock,
             refused=print,
             insecure=insecure,

@@ -1,0 +1,129 @@
+"""Which settings hold for which call: a call keeps those that it began with, whatever is reloaded meanwhile.
+
+What runs by settings goes with them: the planner and the operator's functions. Functions of settings that hold for no
+call any more are let go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from bridge.planning import Planner
+from bridge.standing import fallback_document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from bridge.call.plan import CallInfo, Outgoing, Plan
+    from bridge.edge.functions import FunctionRunner
+    from bridge.settings import Settings
+
+
+@dataclass
+class Rules:
+    """Settings, and what runs by them."""
+
+    settings: Settings
+    functions: FunctionRunner
+    planner: Planner
+    fallback: str
+    """The fallback's document, made beforehand: it must not depend on anything when it is needed."""
+    stack: AsyncExitStack
+    calls: set[str] = field(default_factory=set)
+    """The calls that go by them, by CallSid."""
+
+
+class RuleBook:
+    """The rules of all calls, as an async context manager. To whoever plans calls it is a `Planner`.
+
+    Args:
+        settings: the rules to begin with.
+        runner: makes what runs the operator's functions of these settings.
+    """
+
+    def __init__(self, settings: Settings, runner: Callable[[Settings], FunctionRunner]) -> None:
+        self.settings = settings
+        """Those for new calls."""
+        self._runner = runner
+        self._current: Rules
+        self._retired: list[Rules] = []
+        self._of: dict[str, Rules] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Make the functions ready. Raises ConfigurationError when one can never run."""
+        self._current = await self._made(self.settings)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of all functions."""
+        for rules in (self._current, *self._retired):
+            await rules.stack.aclose()
+        await asyncio.gather(*self._leaving)
+
+    @property
+    def fallback(self) -> str:
+        """The document for a caller who cannot be served."""
+        return self._current.fallback
+
+    async def replace(self, settings: Settings) -> None:
+        """Have new calls go by other settings. Raises ConfigurationError, and then nothing has changed."""
+        made = await self._made(settings)
+        self._retired.append(self._current)
+        self._current, self.settings = made, settings
+        self._let_go()
+
+    async def variables(self, info: CallInfo) -> dict[str, str]:
+        """What is known about a call that comes; it goes by the rules of now from here on."""
+        return await self._begin(info.call_sid).planner.variables(info)
+
+    def plan(
+        self,
+        info: CallInfo,
+        variables: Mapping[str, str],
+        *,
+        by_sip: bool = False,
+        outgoing: Outgoing | None = None,
+    ) -> Plan:
+        """The plan of a call; `end` must be called when it is over, or has not begun after all."""
+        return self._begin(info.call_sid).planner.plan(info, variables, by_sip=by_sip, outgoing=outgoing)
+
+    def of(self, call_sid: str) -> Rules:
+        """The rules that a call goes by."""
+        return self._of.get(call_sid, self._current)
+
+    def end(self, call_sid: str) -> None:
+        """A call is over, or has not begun after all."""
+        rules = self._of.pop(call_sid, None)
+        if rules is not None:
+            rules.calls.discard(call_sid)
+            self._let_go()
+
+    def _begin(self, call_sid: str) -> Rules:
+        if not call_sid:
+            return self._current
+        rules = self._of.setdefault(call_sid, self._current)
+        rules.calls.add(call_sid)
+        return rules
+
+    async def _made(self, settings: Settings) -> Rules:
+        async with AsyncExitStack() as stack:
+            functions = await stack.enter_async_context(self._runner(settings))
+            return Rules(
+                settings, functions, Planner(settings, functions), fallback_document(settings), stack.pop_all()
+            )
+
+    def _let_go(self) -> None:
+        """Close the functions of rules that no call goes by any more."""
+        unused = [rules for rules in self._retired if not rules.calls]
+        self._retired = [rules for rules in self._retired if rules.calls]
+        for rules in unused:
+            task = asyncio.get_running_loop().create_task(rules.stack.aclose())
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)

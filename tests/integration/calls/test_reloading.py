@@ -1,0 +1,99 @@
+"""Settings that change while calls are up: each call goes on by those that it began with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bridge.doctor.signatures import signed
+from bridge.errors import ConfigurationError
+from bridge.rehearsal.carrier import Call
+from bridge.rehearsal.conversation import FunctionCall, Reply
+from bridge.settings import Settings
+from tests.shop import Wire, asks, output, until
+from tests.support import Rehearsal, Start
+
+HELLO = Reply(speech="Hello there.")
+SHIPPED = Reply(speech="It is shipped.")
+LOOKS_UP = Reply(calls=(FunctionCall("lookup", {"number": "1234"}),))
+
+
+def changed(run: Rehearsal, **tables: Any) -> Settings:  # noqa: ANN401 - whatever a table may hold
+    """The settings that the bridge was started with, and other tables over them."""
+    given = run.bridge.given
+    parts = {name: getattr(given, name) for name in type(given).model_fields if name not in tables}
+    return Settings.model_validate(parts | tables)
+
+
+async def test_live_call_keeps_its_settings_and_the_next_has_the_new_ones(
+    rehearsal: Start, offer: Callable[..., dict[str, object]], wire: Wire
+) -> None:
+    """The first call's function runs, though the new settings have none and another agent."""
+
+    def lookup(number: str) -> dict[str, str]:
+        return {"state": f"{number} is shipped"}
+
+    replies = [HELLO, LOOKS_UP, SHIPPED, Reply(speech="Good evening.")]
+    functions = offer(lookup=lookup)
+    run = await rehearsal(replies, heard=["where is it"], agent={"tools": ["lookup"]}, functions=functions)
+
+    async def across(call: Call) -> None:
+        await call.until(lambda: "Hello there." in run.seen.bot_words())
+        night = {"night": {"greeting_message": "Good evening."}}
+        await run.bridge.adopt(changed(run, functions={}, agents=night, lines={"default": {"agent": "night"}}))
+        await asks(call)
+
+    first = await run.dial(across)
+    await until(first, lambda: "It is shipped." in run.seen.bot_words())
+    second = await run.dial()
+    await until(second, lambda: "Good evening." in run.seen.bot_words())
+
+    assert [output({"state": "1234 is shipped"})] == wire.outputs()
+    assert ["reception", "night"] == [fields["agent"] for fields in run.seen.of("call.answered")]
+
+
+async def test_settings_that_cannot_run_change_nothing(rehearsal: Start) -> None:
+    """A function that cannot be imported is found before the first call needs it."""
+    run = await rehearsal()
+    before = run.bridge.desk.settings
+
+    with pytest.raises(ConfigurationError):
+        await run.bridge.adopt(changed(run, functions={"lookup": {"python": "no.such:function"}}))
+
+    assert before is run.bridge.desk.settings
+
+
+async def test_limits_hold_for_the_next_call(rehearsal: Start) -> None:
+    """A place that is taken stays taken, and there is no other."""
+    run = await rehearsal([HELLO], fallback={"say": "Sorry."})
+    first = await run.dial()
+    await first.until(lambda: "Hello there." in run.seen.bot_words())
+
+    await run.bridge.adopt(changed(run, limits={"max_calls": 1}, fallback={"say": "All lines are busy."}))
+    second = await run.dial()
+    await second.ended()
+    first.hang_up()
+    await first.ended()
+
+    assert ["All lines are busy."] == second.told
+    assert ["caller_hung_up"] == run.seen.endings()
+
+
+async def test_token_of_the_account_is_rotated_under_a_call(rehearsal: Start) -> None:
+    """What was signed with the old one is believed until the next reload, and what comes with the new one at once."""
+    run = await rehearsal([HELLO, HELLO])
+    call = await run.dial()
+    await call.until(lambda: "Hello there." in run.seen.bot_words())
+
+    twilio = run.bridge.given.twilio.model_dump() | {"auth_token": "another-rehearsed-token"}
+    await run.bridge.adopt(changed(run, twilio=twilio))
+    call.hang_up()
+    await call.ended()
+
+    assert ["caller_hung_up"] == run.seen.endings()
+    assert [] == run.carrier.faults
+    media = run.bridge.settings.server.media_url or "wss://bridge.test"
+    for token in ("another-rehearsed-token", run.carrier.auth_token):
+        assert run.bridge.desk.is_signed("/media", signed(token, f"{media}/media"), "")
