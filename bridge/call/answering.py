@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 COMMITTED_WITHIN_S = 2.0
 """How long the server may take to commit a turn that is over."""
+OVER_WITHIN_S = 60.0
+"""How long a turn may go on; then the server is taken to have lost its end."""
 ANSWER_WITHIN_S = 5.0
 """How long the server may take to begin the response to a turn, before we ask for it."""
 
@@ -34,13 +36,21 @@ class Answering:
         self._session = session
         self._is_owed = False
 
+    def turn_begun(self, now: float) -> None:
+        """The caller has begun to speak: the server answers this turn instead of one before, when it is over."""
+        self.await_server(None)
+        self._deadlines.clear("turn.committed")
+        self._deadlines.set("turn.over", now + OVER_WITHIN_S)
+
     def turn_over(self, now: float) -> None:
         """The caller has stopped speaking: the turn must be committed within a time."""
+        self._deadlines.clear("turn.over")
         self._deadlines.set("turn.committed", now + COMMITTED_WITHIN_S)
 
     def turn_committed(self, now: float) -> None:
         """What the caller said is an item of the conversation now."""
         self._turns.committed()
+        self._deadlines.clear("turn.over")
         self._deadlines.clear("turn.committed")
         if self._session.server_answers:
             self.await_server(now)
@@ -49,21 +59,25 @@ class Answering:
         else:
             self._outbox.happened("turn.left_unanswered")
 
-    def commit_missing(self) -> None:
-        """The server has not committed a turn that is over: nothing waits for it any more."""
-        self._turns.committed()
-        self._outbox.happened("turn.commit_missed")
-
     def broken_off(self) -> None:
         """Nobody can hear an answer for a while: the one that the server is to begin is asked for after that."""
         self._is_owed = self._is_owed or self.awaits_server
         self.await_server(None)
 
-    def answer_missing(self) -> None:
-        """The server has begun no response to a turn: we ask for it."""
-        self.await_server(None)
-        self._is_owed = True
-        self._outbox.happened("response.missed")
+    def overdue(self, name: str) -> None:
+        """One of the `turn.*` deadlines has come: what the server owes is done without it."""
+        match name:
+            case "turn.over":  # it has lost the end: the caller hears something all the same
+                self._turns.restart()
+                self._is_owed = True
+                self._outbox.happened("turn.end_missed")
+            case "turn.committed":  # nothing waits for it any more
+                self._turns.committed()
+                self._outbox.happened("turn.commit_missed")
+            case _:  # it has begun no response: we ask for it
+                self.await_server(None)
+                self._is_owed = True
+                self._outbox.happened("response.missed")
 
     def server_answers(self) -> None:
         """The server has begun a response of its own, which answers all that was said so far."""

@@ -193,8 +193,7 @@ class Conversation:
         self.hold.stop()
         if self.turns.speech_started(self._inbound.clock_ms, now, began_at=now - max(0, ago_ms) / 1000):
             self._floor_taken(now)
-        self.answering.await_server(None)  # it answers the new turn instead
-        self._deadlines.clear("turn.committed")
+        self.answering.turn_begun(now)
         self._silence.broken()
         self._outbox.happened("caller.speech_started")
 

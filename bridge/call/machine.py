@@ -315,10 +315,8 @@ class Call:
         match name:
             case "playout.overdue":
                 talk.speaking.overdue(now)
-            case "turn.committed":
-                talk.answering.commit_missing()
-            case "turn.answered":
-                talk.answering.answer_missing()
+            case "turn.over" | "turn.committed" | "turn.answered":
+                talk.answering.overdue(name)
             case "keys.pause":
                 talk.keys_complete(now)
             case "secret.keyed":

@@ -145,6 +145,10 @@ class Playout:
         self._anchor_ms = 0
         self.generation += 1
 
+    def items_waiting(self) -> tuple[str, ...]:
+        """The items that are not confirmed as played to their end, in order."""
+        return tuple(dict.fromkeys(piece.part[0] for piece in self._pieces))
+
     def heard_ms(self, item_id: str) -> int:
         """How much of an item is heard for certain, all its parts together."""
         return sum(t.heard_bytes for (item, _), t in self._tallies.items() if item == item_id) // BYTES_PER_MS

@@ -144,6 +144,8 @@ class Responses:
 
     def mute(self, response_id: str) -> None:
         """Whatever this response still says must not be heard."""
+        if response_id in self._muted:
+            return
         self._muted.append(response_id)
 
     @property

@@ -15,7 +15,6 @@ enough voice in it. What does not count ("mm-hm") stays unanswered. The ear list
 from __future__ import annotations
 
 from base64 import b64decode
-from binascii import Error as NotBase64
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -185,7 +184,7 @@ class Turns:
             self._counts = True
 
     def restart(self) -> None:
-        """The stream or the session is gone: whoever was speaking is not heard any more."""
+        """Whoever was speaking is not heard any more: stream or session is gone, or the end of the turn got lost."""
         self.caller_speaking = self.is_open = self._asking = False
 
     def committed(self) -> None:
@@ -236,12 +235,13 @@ class Turns:
         if not self._playout.is_playing:
             return ()
         self._outbox.do(ClearPlayout())
+        for item_id in self._playout.items_waiting():  # also what was heard but for its mark: more of it may follow
+            self._responses.mute(self._memory.response_of(item_id))
         cuts = self._playout.clear(clock_ms)
         if self.is_eared:
             self._ear.cleared(clock_ms)
         active = self._responses.active
         for cut in cuts:
-            self._responses.mute(self._memory.response_of(cut.item_id))
             if cut.heard_ms > 0 and self._memory.is_known(cut.item_id):
                 event_id = self._outbox.new_id("truncate")
                 self._outbox.do(TruncateItem(cut.item_id, cut.content_index, cut.heard_ms, event_id))
@@ -268,5 +268,5 @@ class Turns:
 def _decode(payload: str) -> bytes:
     try:
         return b64decode(payload)
-    except NotBase64:
+    except ValueError:  # not base64, or not even ASCII
         return b""

@@ -114,7 +114,7 @@ class ModelLeg(ABC):
     def send(self, command: Command) -> None:
         """Send a command after those before it."""
         if self._to_model is not None and type(command) is AppendAudio:
-            command = AppendAudio(self._to_model.convert(command.audio))
+            command = converted(command, self._to_model)
         self._put(encode(command))
 
     def close(self) -> None:
@@ -168,6 +168,14 @@ class ModelLeg(ABC):
             self._lost("unreachable", type(error).__name__)
         else:
             await self._carry()
+
+
+def converted(command: AppendAudio, to_model: Converter) -> AppendAudio:
+    """Sound in the endpoint's format; what is not base64 goes as it is, and is refused and counted as anywhere."""
+    try:
+        return AppendAudio(to_model.convert(command.audio))
+    except ValueError:
+        return command
 
 
 class _Incoming:

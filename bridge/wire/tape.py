@@ -18,6 +18,7 @@ whole format, for programs that write it, is in `docs/tape-format.md`.
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -149,8 +150,13 @@ def header_line(header: Header) -> bytes:
 
 def plain(plan: msgspec.Struct) -> dict[str, object]:
     """A plan as JSON for a header; secrets of the settings in it are stars."""
-    fields: dict[str, object] = msgspec.to_builtins(plan, enc_hook=_plain_settings, order="deterministic")
-    return fields
+    fields: dict[str, object] = msgspec.to_builtins(plan, enc_hook=_plain_settings)
+    return {name: _in_order(getattr(plan, name), value) for name, value in fields.items()}
+
+
+def _in_order(field: object, value: object) -> object:
+    """A set has no order, so it is given one; a table has the operator's, in which its names are told to the model."""
+    return sorted(value) if isinstance(field, AbstractSet) and isinstance(value, list) else value
 
 
 def _plain_settings(value: object) -> object:

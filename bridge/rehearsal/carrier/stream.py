@@ -36,29 +36,39 @@ _CLOSE_WAIT_S = 2.0
 _NORMAL_CLOSE = (1000, 1001, 1005)
 
 
-class _Sound(msgspec.Struct, forbid_unknown_fields=True):
+class Sound(msgspec.Struct, forbid_unknown_fields=True):
+    """Base64 text."""
+
     payload: str
 
 
-class _Name(msgspec.Struct, forbid_unknown_fields=True):
+class Name(msgspec.Struct, forbid_unknown_fields=True):
+    """A mark's."""
+
     name: str
 
 
-class _Media(msgspec.Struct, tag_field="event", tag="media", forbid_unknown_fields=True):
+class Media(msgspec.Struct, tag_field="event", tag="media", forbid_unknown_fields=True):
+    """Sound to be played after all that was sent before."""
+
     streamSid: str  # noqa: N815 - Twilio's spelling
-    media: _Sound
+    media: Sound
 
 
-class _Mark(msgspec.Struct, tag_field="event", tag="mark", forbid_unknown_fields=True):
+class Mark(msgspec.Struct, tag_field="event", tag="mark", forbid_unknown_fields=True):
+    """A name that comes back when all before it was played."""
+
     streamSid: str  # noqa: N815
-    mark: _Name
+    mark: Name
 
 
-class _Clear(msgspec.Struct, tag_field="event", tag="clear", forbid_unknown_fields=True):
+class Clear(msgspec.Struct, tag_field="event", tag="clear", forbid_unknown_fields=True):
+    """Drop what is not played."""
+
     streamSid: str  # noqa: N815
 
 
-_DECODER = msgspec.json.Decoder(_Media | _Mark | _Clear)
+_DECODER = msgspec.json.Decoder(Media | Mark | Clear)
 
 
 class StreamRefusedError(Exception):
@@ -312,9 +322,9 @@ class MediaStream:
             self._call.notice(31951, f"the bridge sent a message for another stream: {message.streamSid!r}")
             return
         now = self._call.phone.position()
-        if isinstance(message, _Media):
+        if isinstance(message, Media):
             self._play(now, message.media.payload)
-        elif isinstance(message, _Mark):
+        elif isinstance(message, Mark):
             self._playout.mark(now, message.mark.name)
         else:
             dropped = self._playout.clear(now)

@@ -179,6 +179,18 @@ def test_marks_that_a_clear_returned_do_not_count(bench: Bench) -> None:
     assert [200] == [action.audio_end_ms for action in of(TruncateItem, speech_starts(bench))]
 
 
+def test_response_goes_on_after_a_clear_whose_sound_was_heard_but_for_the_mark(bench: Bench) -> None:
+    """Nothing of it follows the clear, however late it comes: by the clock all was heard, but a clear went out."""
+    bench.up()
+    answered(bench)
+    bench.speak("resp_1", "item_1", sound("a", 100))
+    bench.done("resp_1")
+    bench.listen(200)
+    assert [ClearPlayout()] == of(ClearPlayout, speech_starts(bench))
+
+    assert [] == bench.speak("resp_1", "item_1", sound("b", 100))
+
+
 def test_heard_never_goes_beyond_the_next_mark(bench: Bench) -> None:
     """A line that stands still plays nothing, whatever the stream's clock says."""
     bench.up()

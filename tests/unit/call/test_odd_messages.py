@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from bridge.call.actions import RunFunction
-from bridge.wire.commands import AppendAudio, CreateItem
+import pytest
+
+from bridge.call.actions import PlayAudio, RunFunction
+from bridge.wire.commands import AppendAudio, CreateItem, CreateResponse
 from tests.unit.call.rig import (
     SILENCE_FRAME,
     Bench,
@@ -67,3 +69,31 @@ def test_function_arguments_are_nested_without_end() -> None:
     (output,) = of(CreateItem, actions)
     assert "c" == output.item["call_id"]
     assert [] == of(RunFunction, bench.log)
+
+
+@pytest.mark.parametrize("mode", ["instant", "confirmed"])
+@pytest.mark.parametrize("payload", ["aaaaa", "€€€€", "////€"])
+def test_sound_is_no_base64(mode: str, payload: str) -> None:
+    """It is passed on by either leg, whatever listens to it here, and the call goes on."""
+    bench = Bench(make_plan(barge_in={"mode": mode}))
+    bench.up()
+    bench.turn()
+    bench.respond("resp_1")
+
+    assert [PlayAudio(payload)] == of(PlayAudio, bench.speak("resp_1", "item_1", payload))
+    assert [AppendAudio(payload)] == of(AppendAudio, bench.frame(payload))
+    assert AppendAudio(SILENCE_FRAME) == bench.frame()[-1]
+
+
+def test_server_loses_the_end_of_a_turn(bench: Bench) -> None:
+    """Neither `speech_stopped` nor `committed` comes: after a minute the caller is answered all the same."""
+    bench.up()
+    bench.model("input_audio_buffer.speech_started", item_id="item_caller")
+
+    before = [action for _ in range(55) for action in (*bench.wait(1), *bench.frame())]
+    after = [action for _ in range(10) for action in (*bench.wait(1), *bench.frame())]
+
+    assert [] == of(CreateResponse, before)
+    assert 1 == len(facts("turn.end_missed", after))
+    assert 1 == len(of(CreateResponse, after))
+    assert [] == bench.endings

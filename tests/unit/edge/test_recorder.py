@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from bridge.call.plan import Plan
 from bridge.edge import recorder as recording
 from bridge.edge.recorder import Recorder, Tapes
 from bridge.replay.plans import plan_of
-from bridge.settings import Agent, Settings
+from bridge.settings import Agent, Destination, Settings
 from bridge.wire.commands import AppendAudio
 from bridge.wire.scrubbing import Scrubber, secrets_of
 from bridge.wire.tape import Step, Tape
@@ -283,3 +284,18 @@ def test_nothing_is_recorded_after_the_end() -> None:
     recorder.timer(5.0)
 
     assert [None] == [step.input for step in steps(recorder)]
+
+
+def test_destinations_keep_their_order_on_the_tape(tmp_path: Path) -> None:
+    """The model is told their names in the operator's order, so a replay must know it; functions have none."""
+    there = {name: Destination(name=name, to="+15557654321") for name in ("sales", "accounts", "desk")}
+    written = msgspec.structs.replace(plan(), destinations=there, functions=frozenset({"b", "a"}))
+    tapes = Tapes(settings(tmp_path), failed=print)
+    tapes.open(written, 0.0).actions([ENDED])
+    tapes.close()
+    (file,) = tmp_path.iterdir()
+    with file.open("rb") as lines:
+        header = Tape(lines).header
+
+    assert ["sales", "accounts", "desk"] == list(plan_of(header).destinations)
+    assert ["a", "b"] == header.plan["functions"]
