@@ -7,7 +7,6 @@ that sounds on, nothing is looked at any more.
 from __future__ import annotations
 
 from base64 import b64decode
-from binascii import Error as NotBase64
 from typing import TYPE_CHECKING
 
 from bridge.wire.g711 import BYTES_PER_MS, size_of
@@ -29,7 +28,7 @@ class Loudness:
         """Whether a piece of sound, base64 text, can be heard; what is no base64 is believed."""
         try:
             sound = b64decode(payload)
-        except NotBase64:
+        except ValueError:
             return True
         return bool(sound) and magnitude(sound) > AUDIBLE
 

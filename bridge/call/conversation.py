@@ -389,9 +389,15 @@ class Conversation:
         self._silence.watch(now, quiet=not (busy or waits))
         return None
 
+    @property
+    def is_announcement_made(self) -> bool:
+        """Whether an act is pending of whose announcement nothing is left to be made, though perhaps to be heard."""
+        is_made = self.responses.active is None and not self.responses.wants(Kind.ANNOUNCEMENT)
+        return self._acts.is_pending and is_made
+
     def settle_act(self, now: float) -> Act | None:
         """The act whose announcement is heard, with or without a session: it must be done at once."""
-        is_made = self.responses.active is None and not self.responses.wants(Kind.ANNOUNCEMENT)
+        is_made = self.is_announcement_made
         return self._acts.due(now, is_made=is_made, unheard_ms=self.playout.unheard_ms(self._inbound.clock_ms))
 
     def over(self) -> None:

@@ -72,8 +72,8 @@ class Hold:
         """Something else is to be heard, or the caller speaks: the clip ends at once."""
         self.is_on = False
         self._deadlines.clear("hold")
-        if self._is_playing:
-            self._is_playing = False
+        was_playing, self._is_playing = self._is_playing, False
+        if was_playing and self._playout.is_playing:  # else it was cut like any other speech
             self._outbox.do(ClearPlayout())
             self._playout.clear(self._inbound.clock_ms)
             self._deadlines.clear("playout.overdue")

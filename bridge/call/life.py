@@ -190,13 +190,16 @@ class Life:
             self._talk.greet()
 
     def _model_failed(self, now: float) -> None:
-        """No session can be had: an act that was announced is done, else the caller hears the fallback.
-
-        A caller whose stream is yet to come hears it then.
-        """
+        """No session can be had. A caller whose stream is yet to come hears the fallback then."""
         if self.caller is CallerLeg.UP:
+            self._end_without_model(now)
+
+    def _end_without_model(self, now: float) -> None:
+        """An announcement that was made is heard to its end; its act is done, else the caller hears the fallback."""
+        act = self._talk.settle_act(now)
+        if act is None and not self._talk.is_announcement_made:
             act = self._talk.act_overdue() or Act(Ending.MODEL_FAILED, Order("fallback"), None)
-            self.do(act, now)
+        self.do(act, now)
 
     def settle(self, now: float) -> None:
         """What follows when several things are true at once; called after each event that may have changed one."""
@@ -205,6 +208,8 @@ class Life:
                 self._talk.leave_message(self._message, now)
                 self._message = ""
             self.do(self._talk.settle(now), now)
+        elif self.caller is CallerLeg.UP and self.sessions.leg is ModelLeg.GONE:
+            self._end_without_model(now)
         elif self.caller is CallerLeg.UP:
             self._talk.hold.expect(now)
             self.do(self._talk.settle_act(now), now)

@@ -14,7 +14,7 @@ from bridge.rehearsal.realtime.session import Limits
 from bridge.settings import Collect, Destination
 from tests.chaos.model import Habits
 from tests.unit.call.bench import make_agent
-from tests.unit.call.messages import CALL_SID
+from tests.unit.call.messages import CALL_SID, sound
 
 CALLER_NUMBER = "+15550100001"
 PIN = "86420"
@@ -84,6 +84,9 @@ def plan_drawn(dice: Random) -> Plan:
         claim_within_s=8,
         max_call_s=dice.choice([10, 600, 600, 600]),
         outgoing=outgoing_drawn(dice) if dice.random() < 0.1 else None,
+        standby_dialect=dice.choice((None, None, "ga", "beta")),
+        restore_within_s=dice.choice([4, 20]),
+        hold_clip=dice.choice(["", sound("hold", 600)]),
     )
 
 

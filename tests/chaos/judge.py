@@ -40,6 +40,8 @@ MAX_WAKES_AT_ONCE = 8
 """How often the timer may go off without time passing."""
 MAX_SILENCE_S = 90.0
 """How long a caller may hear nothing, whatever goes wrong: every wait of the bridge is shorter."""
+OWN_SOUND = "hold"
+"""Stands for the clip that is heard while there is no session."""
 PROBE = "probe-"
 """Marks so named stand behind nothing: they ask whether the stream is alive."""
 Entry = tuple[str, tuple[object, ...]]
@@ -55,6 +57,7 @@ class Judge:
         self.ran: dict[str, str] = {}
         """Functions that were run, by call id."""
         self.outputs: dict[str, int] = {}
+        """How often the session was given the output of a function."""
         self.asked: dict[str, str] = {}
         """Responses that were asked for: instructions by event id."""
         self.facts: dict[str, int] = {}
@@ -172,7 +175,10 @@ class Judge:
         duration_s = size_of(action.payload) / BYTES_PER_MS / 1000
         playing.sounds_until = max(playing.sounds_until, self._now) + duration_s
         if not isinstance(event, model.AudioDelta):
-            return  # the bridge's own sound
+            playing.played("", (OWN_SOUND, 0), size_of(action.payload))
+            if action.payload != self._plan.hold_clip:
+                self.breaks(1, "something is played that is neither the model's nor the operator's")
+            return
         if event.delta != action.payload:
             self.breaks(1, "what is played is not what the model sent")
         if not playing.is_up:
@@ -198,7 +204,7 @@ class Judge:
         sent_ms = self._playing.sent.get(part, 0) // BYTES_PER_MS
         if not 0 < action.audio_end_ms <= sent_ms:
             self.breaks(3, f"truncated at {action.audio_end_ms} ms of {sent_ms} ms")
-        if part not in self._playing.cut:
+        if part not in self._playing.cut or action.item_id == OWN_SOUND:
             self.breaks(3, "a truncate of what was not cut just before")
         self._playing.cut.discard(part)
 
@@ -223,6 +229,8 @@ class Judge:
             self.breaks(1, "the model gets sound that the caller did not make")
 
     def _item(self, action: CreateItem) -> None:
+        if action.item.get("type") == "function_call":  # a new session is told of it
+            self._known_calls.add(str(action.item["call_id"]))
         if action.item.get("type") != "function_call_output":
             return
         call_id = str(action.item["call_id"])
@@ -257,7 +265,10 @@ class Judge:
             self.breaks(9, "the transcript has a line that nobody heard")
 
     def _connect(self, _: ConnectModel) -> None:
+        """The next session knows nothing, and what the last one made is over."""
         self._session = _Session()
+        self._playing.dead.clear()
+        self.outputs.clear()
 
     def _close_model(self, _: CloseModel) -> None:
         self._session = _Session()
@@ -347,8 +358,8 @@ class _Playing:
                 return
 
     def cleared(self, active: str) -> None:
-        self.dead.update(response_id for response_id, _, _ in self.waiting.values())
-        self.dead.add(active)
+        cut = {response_id for response_id, _, _ in self.waiting.values()} - {""}
+        self.dead |= cut | {active} if cut else set()
         self.cut = {part for _, part, _ in self.waiting.values()}
         self.waiting.clear()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from bridge.call.controls import ModelConnected, ModelLost
+from bridge.call.plan import EndpointName
 from bridge.edge.driver import Driver
 from bridge.rehearsal.conversation import FunctionCall, Heard, Reply
 from bridge.rehearsal.domain import Domain
@@ -18,6 +19,7 @@ from bridge.rehearsal.realtime.performance import Pacing
 from bridge.rehearsal.realtime.scripted import TONE
 from bridge.rehearsal.realtime.session import Limits, Session
 from bridge.rehearsal.realtime.settings import Tool, ToolChoice
+from bridge.settings import Dialect
 from bridge.wire.commands import AppendAudio, Command, encode
 from tests.chaos.faults import Faults, Wire
 from tests.chaos.virtual import VirtualLoop
@@ -111,9 +113,9 @@ class ModelSide:
         self.latency_s = dice.choice([0.005, 0.02, 0.2])
         self.links: list[ModelLink] = []
 
-    def connect(self, driver: Driver) -> ModelLink:
+    def connect(self, driver: Driver, endpoint: EndpointName) -> ModelLink:
         """Begin to open a session."""
-        link = ModelLink(self, driver, len(self.links))
+        link = ModelLink(self, driver, len(self.links), driver.plan.dialect_of(endpoint))
         self.links.append(link)
         return link
 
@@ -140,7 +142,7 @@ class _Sink:
 class ModelLink:
     """One session and its socket: what `bridge.edge.model` is to the driver, without a wait and without a socket."""
 
-    def __init__(self, side: ModelSide, driver: Driver, number: int) -> None:
+    def __init__(self, side: ModelSide, driver: Driver, number: int, dialect: Dialect) -> None:
         habits, loop = side.habits, side.loop
         self._side = side
         self._driver = driver
@@ -150,7 +152,7 @@ class ModelLink:
         whims = Whims(loop, side.dice, habits)
         self.session = Session(
             _Sink(self),
-            GaDialect() if driver.plan.dialect == "ga" else BetaDialect(),
+            GaDialect() if dialect == "ga" else BetaDialect(),
             model="gpt-realtime-2.1",
             deployments=False,
             speech=whims,

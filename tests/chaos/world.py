@@ -8,7 +8,7 @@ from random import Random
 
 from bridge.call.actions import Order, RunFunction, Said
 from bridge.call.ending import Ending
-from bridge.call.plan import Plan
+from bridge.call.plan import EndpointName, Plan
 from bridge.edge.driver import Driver
 from tests.chaos.carrier import Carrier
 from tests.chaos.drawn import CALLER_NUMBER, PIN, habits_drawn, output_drawn, plan_drawn
@@ -79,9 +79,9 @@ class World:
 
     # What surrounds the driver
 
-    def connect_model(self, driver: Driver) -> ModelLink:
+    def connect_model(self, driver: Driver, endpoint: EndpointName) -> ModelLink:
         """Open a session."""
-        return self.model.connect(driver)
+        return self.model.connect(driver, endpoint)
 
     def leave_order(self, driver: Driver, order: Order) -> None:  # noqa: ARG002 - there is one call
         """Keep the order for the carrier."""

@@ -8,9 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from bridge.call.actions import ClearPlayout, CloseStream, ConnectModel, PlayAudio
+from bridge.call.actions import ClearPlayout, CloseStream, ConnectModel, Outbox, PlayAudio, SetMark
 from bridge.call.controls import ModelLost, Say, Transfer
+from bridge.call.deadlines import Deadlines
+from bridge.call.hold import Hold
+from bridge.call.inbound import Inbound
 from bridge.call.plan import Plan
+from bridge.call.playout import Playout
 from bridge.call.prompts import CUT_OFF, WORDS_LOST
 from bridge.settings import Destination
 from bridge.wire.commands import AppendAudio, CancelResponse, CreateResponse, TruncateItem
@@ -122,6 +126,18 @@ def test_clip_that_plays_is_cleared_for_the_answer() -> None:
     assert 1 == len(of(ClearPlayout, rig.log))
     assert rig.ear.heard_bytes(lambda payload: payload in rig.server.part_of)
     assert [] == of(TruncateItem, rig.log)
+
+
+def test_clip_that_was_cut_like_speech_is_not_cleared_again() -> None:
+    """With nothing unheard, nothing is sent."""
+    outbox, playout = Outbox(), Playout()
+    hold = Hold(CLIP, outbox=outbox, deadlines=Deadlines(), playout=playout, inbound=Inbound())
+    hold.expect(0)
+    hold.due(2)
+    playout.clear(0)
+    hold.stop()
+
+    assert [PlayAudio, SetMark] == [type(action) for action in outbox.take()]
 
 
 def test_words_that_the_lost_session_had_are_asked_for_again() -> None:
@@ -276,6 +292,33 @@ def test_goodbye_is_heard_without_a_session() -> None:
     assert ("hang_up", 3000) == (rig.order, rig.ear.heard_bytes(lambda payload: payload != CLIP) // 8)
     rig.run(1000)
     assert ["bot_hung_up"] == rig.endings
+
+
+def test_goodbye_is_heard_though_no_session_will_ever_do() -> None:
+    """It was made, and is heard to its end: that nothing can follow is no reason to cut it."""
+    rig = Rig(plan())
+    rig.begin()
+    rig.server.replies.append(Reply((Speech(3000), FunctionCall("end_call", '{"reason": "done"}'))))
+    talked(rig)
+    rig.run_until(rig.ear.heard_bytes)
+    rig.lose("unauthorized", "401")
+    rig.run_until(lambda: rig.order)
+
+    assert ("hang_up", 3000) == (rig.order, rig.ear.heard_bytes(lambda payload: payload != CLIP) // 8)
+
+
+def test_caller_presses_a_key_during_a_goodbye_after_which_no_session_will_do() -> None:
+    """The call does not end, but nobody can go on with it: the caller hears the fallback."""
+    rig = Rig(plan())
+    rig.begin()
+    rig.server.replies.append(Reply((Speech(3000), FunctionCall("end_call", '{"reason": "done"}'))))
+    talked(rig)
+    rig.run_until(rig.ear.heard_bytes)
+    rig.lose("unauthorized", "401")
+    rig.caller(key_message("1"))
+    rig.run(1000)
+
+    assert "fallback" == rig.order
 
 
 def test_announcement_is_said_by_the_next_session_and_then_the_caller_is_put_through() -> None:
