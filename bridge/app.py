@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
-    from bridge.desk import Observer
     from bridge.edge.caller_fast import FastDoor
     from bridge.edge.model_leg import ModelLeg
+    from bridge.observing import Observer
     from bridge.settings import Settings
     from bridge.snapshots import Snapshot
 
@@ -126,6 +126,8 @@ class Bridge:
                 observers=self._observers,
             )
             stack.push_async_callback(self._close_desk)
+            if self.records is not None:
+                self.desk.recordings.told = self.records.observer.recording
             if settings.server.media_port:
                 await stack.enter_async_context(fast_door(settings, self.desk, self.clock))
             http = await stack.enter_async_context(await self._http_server(listener))
@@ -148,6 +150,8 @@ class Bridge:
         adopted = reloading.adopted(self.given, self.desk.settings, settings)
         await self.desk.adopt(adopted)
         self.settings, self.given = adopted, settings
+        if self.records is not None:
+            self.records.observer.lines = adopted.lines
 
     async def drain(self) -> None:
         """Take no new calls, and return when the live ones have ended: by themselves within `drain_s`, or told to.

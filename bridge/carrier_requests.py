@@ -50,11 +50,6 @@ class CarrierRequests:
         if self._control is not None:
             self._begin(self._complete(self._control, call_sid))
 
-    def record(self, call_sid: str, *, is_on: bool) -> None:
-        """Pause or resume the carrier's own recording of a call, if there is one."""
-        if self._control is not None:
-            self._begin(self._record(self._control, call_sid, is_on=is_on))
-
     async def close(self) -> None:
         """Wait for what is under way."""
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -79,10 +74,3 @@ class CarrierRequests:
         except CallRefusedError as error:
             if not error.gone:
                 _log.warning("call.not_ended", extra={"call_sid": call_sid, "code": error.code})
-
-    async def _record(self, control: CallControl, call_sid: str, *, is_on: bool) -> None:
-        try:
-            await (control.resume_recording(call_sid) if is_on else control.pause_recording(call_sid))
-        except CallRefusedError as error:
-            if not error.gone:  # most calls have no recording
-                _log.warning("recording.not_paused", extra={"call_sid": call_sid, "code": error.code, "is_on": is_on})

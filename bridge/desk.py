@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bridge.call.controls import Answered, CallOver, HangUp, MachineDetected, Shutdown, StreamOver, TransferOver
 from bridge.call.lines import BlockList, Hours
@@ -22,6 +22,7 @@ from bridge.log import level_of
 from bridge.metrics import Metrics
 from bridge.orders import Orders
 from bridge.outbound import Outbound, answered_by
+from bridge.recordings import Recordings
 from bridge.settings import model_for
 from bridge.transfers import Transfers
 from bridge.wire.endpoint import address_of
@@ -39,24 +40,15 @@ if TYPE_CHECKING:
     from bridge.edge.driver import ModelLink
     from bridge.edge.model_leg import ModelLeg
     from bridge.edge.recorder import Tapes
+    from bridge.observing import Observer
     from bridge.rules import RuleBook
     from bridge.settings import Line, Settings
     from bridge.wire.caller import StreamStarted
+    from twiml import parameters
     from twiml.calls import CallControl
-    from twiml.parameters import CallStatus, FallbackNotice, IncomingCall, MachineDetection, StreamEnded, StreamStatus
     from twiml.transfers import TransferResult, Whisper
 
 _log = logging.getLogger("bridge")
-
-
-class Observer(Protocol):
-    """Watches calls: a terminal, a test, records."""
-
-    def happened(self, driver: Driver, event: str, fields: dict[str, object]) -> None:
-        """A fact of a call's life."""
-
-    def said(self, driver: Driver, line: Said) -> None:
-        """A line of a call's transcript."""
 
 
 class FrontDesk:
@@ -100,7 +92,8 @@ class FrontDesk:
         self._control, self._tapes = control, tapes
         self._record_call = tapes.open if tapes is not None else None
         self._model_leg = model_leg
-        self._observers = (self.metrics, *observers)
+        self.recordings = Recordings(settings.recording, control, self._url("recording-status"))
+        self._observers: tuple[Observer, ...] = (self.metrics, self.recordings, *observers)
         self._orders = Orders(self._document)
         self._transfers = Transfers(settings, control)
         self.outbound = Outbound(control, rules, self.calls, self._begin_call)
@@ -127,7 +120,7 @@ class FrontDesk:
 
     # What the carrier asks
 
-    async def answer(self, call: IncomingCall) -> str:
+    async def answer(self, call: parameters.IncomingCall) -> str:
         """A call comes in: begin it and have its media stream opened, or say why not. Asked twice, it begins once."""
         answering = self._answering.get(call.call_sid)
         if answering is None:
@@ -135,14 +128,14 @@ class FrontDesk:
             answering.add_done_callback(lambda _: self._answering.pop(call.call_sid))
         return await asyncio.shield(answering)
 
-    async def _answer(self, call: IncomingCall) -> str:
+    async def _answer(self, call: parameters.IncomingCall) -> str:
         asked_at = self.clock.now()
         place = self.outbound.find(call.placed, call.call_sid)
         if place is not None:  # asked again: the same answer, as long as nobody has used it
             return self._connect(self._picked_up(place))
         if call.placed:  # it was called off just now
             return documents.hang_up()
-        line = self._line(call.to)
+        line = self.settings.lines.get(call.to) or self.settings.lines["default"]
         if BlockList.parse(line.block).blocks(call.from_):
             return self._turn_away("blocked", documents.reject())
         if line.hours and not Hours.parse(line.hours).is_open(datetime.now(UTC)):
@@ -160,7 +153,7 @@ class FrontDesk:
             self.rules.end(call.call_sid)
             raise
 
-    async def after_stream(self, ended: StreamEnded) -> str:
+    async def after_stream(self, ended: parameters.StreamEnded) -> str:
         """A media stream is over: what was ordered, the same to a repeated question.
 
         The question may be the first that we hear of it. Then it is the call that leaves the order.
@@ -175,7 +168,7 @@ class FrontDesk:
             place.held.control(StreamOver())
         return self._ordered(ended.call_sid)
 
-    def _is_news(self, ended: StreamEnded, place: Place[Driver]) -> bool:
+    def _is_news(self, ended: parameters.StreamEnded, place: Place[Driver]) -> bool:
         """Whether it is about the call's present stream, and not asked again about one before."""
         return ended.stream == place.streams if ended.stream else ended.call_sid not in self._orders
 
@@ -195,12 +188,12 @@ class FrontDesk:
         """The human of a transfer has picked up, or has pressed a key."""
         return await self._transfers.whisper(callee)
 
-    async def fallback(self, notice: FallbackNotice) -> None:
+    async def fallback(self, notice: parameters.FallbackNotice) -> None:
         """The carrier could not use an answer of ours."""
         self.metrics.fell_back()
         _log.warning("webhook.fell_back", extra={"call_sid": notice.call_sid, "error_code": notice.error_code})
 
-    async def call_status(self, status: CallStatus) -> None:
+    async def call_status(self, status: parameters.CallStatus) -> None:
         """A call moved on or ended: one of ours, or the leg to the human of a transfer."""
         if status.caller_sid:
             await self._transfers.callee_status(status)
@@ -209,12 +202,16 @@ class FrontDesk:
         if status.is_terminal and place is not None:
             place.held.control(CallOver(status.status))
 
-    async def stream_status(self, status: StreamStatus) -> None:
+    async def stream_status(self, status: parameters.StreamStatus) -> None:
         """A media stream started, stopped or failed."""
         fields = {"call_sid": status.call_sid, "stream_event": status.event}
         _log.log(logging.WARNING if status.error else logging.INFO, "stream.reported", extra=fields)
 
-    async def machine_detection(self, detection: MachineDetection) -> None:
+    async def recording_status(self, status: parameters.RecordingStatus) -> None:
+        """The carrier tells how a recording of its own went."""
+        self.recordings.reported(status)
+
+    async def machine_detection(self, detection: parameters.MachineDetection) -> None:
         """Who answered an outbound call."""
         _log.info("machine.detected", extra={"call_sid": detection.call_sid, "answered_by": detection.answered_by})
         place = self.outbound.find(detection.placed, detection.call_sid)
@@ -289,7 +286,7 @@ class FrontDesk:
 
     def record(self, driver: Driver, *, is_on: bool) -> None:
         """Pause or resume the carrier's own recording of a call."""
-        self._requests.record(driver.plan.call_sid, is_on=is_on)
+        self.recordings.pause(driver.plan.call_sid, is_on=is_on)
 
     def happened(self, driver: Driver, event: str, fields: dict[str, object]) -> None:
         """A fact of a call's life."""
@@ -312,6 +309,7 @@ class FrontDesk:
         """Wait for the requests to the carrier that are under way; each has its limit."""
         await self.outbound.close()
         await self._requests.close()
+        await self.recordings.close()
         await self._transfers.close()
 
     @property
@@ -373,11 +371,7 @@ class FrontDesk:
             case _:
                 return self.fallback_document()
 
-    def _line(self, number: str) -> Line:
-        lines = self.settings.lines
-        return lines.get(number) or lines["default"]
-
-    def _info(self, call: IncomingCall, line: Line) -> CallInfo:
+    def _info(self, call: parameters.IncomingCall, line: Line) -> CallInfo:
         return CallInfo(
             call_sid=call.call_sid,
             from_number=call.from_,
@@ -387,7 +381,7 @@ class FrontDesk:
         )
 
     def _connect(self, place: Place[Driver]) -> str:
-        return documents.connect_stream(self._stream(place))
+        return documents.connect_stream(self._stream(place), self.recordings.consent)
 
     def _stream(self, place: Place[Driver]) -> documents.Stream:
         server = self.settings.server

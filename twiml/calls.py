@@ -112,6 +112,23 @@ class CallControl(AccountControl):
         )
         return str(created.call_sid)
 
+    async def start_recording(self, call_sid: str, *, channels: Literal["dual", "mono"], status_callback: str) -> str:
+        """Record a call in progress from now on, both sides of it, until it ends; the recording's SID.
+
+        Never tried twice once Twilio may have begun: a call may have several recordings.
+        """
+        recording = await self._ask(
+            lambda: self._client.calls(call_sid).recordings.create_async(
+                recording_channels=channels,
+                recording_track="both",
+                trim="do-not-trim",  # so that its seconds are the call's
+                recording_status_callback=status_callback,
+                recording_status_callback_event=["completed", "absent"],
+            ),
+            repeatable=False,
+        )
+        return str(recording.sid)
+
     async def pause_recording(self, call_sid: str) -> None:
         """Record silence from now on; a call that is not recorded is refused as `gone`."""
         await self._record(call_sid, "paused")

@@ -82,9 +82,13 @@ class Callee:
     """A document that only the callee hears, before the two are connected."""
 
 
-def connect_stream(stream: Stream) -> str:
-    """Open the media stream; also how a call comes back to the bot. Verbs after `<Connect action>` would never run."""
+def connect_stream(stream: Stream, say: str = "") -> str:
+    """Open the media stream, after a sentence of the carrier's voice if there is one; also how a call comes back.
+
+    Verbs after `<Connect action>` would never run.
+    """
     response = VoiceResponse()
+    _say(response, say)
     _connect(response, stream)
     return _xml(response)
 

@@ -238,6 +238,31 @@ class StreamStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStatus:
+    """A recording of a call is done, or there is none (`docs/voice/api/recording`, RecordingStatusCallback)."""
+
+    call_sid: str
+    recording_sid: str
+    """Empty when it is none of Twilio's names."""
+    status: str
+    """`in-progress`, `completed` or `absent`; another is empty."""
+    duration_s: int | None
+    channels: int | None
+
+    @classmethod
+    def parse(cls, parameters: Parameters) -> RecordingStatus:
+        """Read a recording's status callback."""
+        sid, status = parameters.text("RecordingSid"), parameters.text("RecordingStatus")
+        return cls(
+            call_sid=parameters.call_sid(),
+            recording_sid=sid if re.fullmatch(r"RE[0-9a-f]{32}", sid, re.IGNORECASE) else "",
+            status=status if status in ("in-progress", "completed", "absent") else "",
+            duration_s=parameters.integer("RecordingDuration"),
+            channels=parameters.integer("RecordingChannels"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineDetection:
     """Who answered an outbound call."""
 

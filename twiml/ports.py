@@ -49,5 +49,8 @@ class Desk(Protocol):
     async def stream_status(self, status: parameters.StreamStatus) -> None:
         """A media stream started, stopped or failed."""
 
+    async def recording_status(self, status: parameters.RecordingStatus) -> None:
+        """A recording of a call is done, or has failed."""
+
     async def machine_detection(self, detection: parameters.MachineDetection) -> None:
         """Twilio has made up its mind about who answered an outbound call."""

@@ -21,6 +21,7 @@ from twiml.parameters import (
     IncomingCall,
     MachineDetection,
     Parameters,
+    RecordingStatus,
     StreamEnded,
     StreamStatus,
 )
@@ -108,6 +109,7 @@ class Webhooks:
             "fallback": self._notice(FallbackNotice.parse, desk.fallback, lambda: _document(self._fallback())),
             "call-status": self._notice(CallStatus.parse, desk.call_status, _nothing),
             "stream-status": self._notice(StreamStatus.parse, desk.stream_status, _nothing),
+            "recording-status": self._notice(RecordingStatus.parse, desk.recording_status, _nothing),
             "machine-detection": self._notice(MachineDetection.parse, desk.machine_detection, _nothing),
         }
         routes = Blueprint("twiml", __name__, url_prefix="/twiml")

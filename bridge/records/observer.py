@@ -12,7 +12,7 @@ from bridge.records.notes import CarrierRecording, Put
 from bridge.records.tables import calls, deliveries, functions, latencies, transfers, turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from sqlalchemy import Table
 
@@ -57,10 +57,12 @@ class CallRecords:
         note: takes a note.
 
     Attributes:
+        lines: the numbers in `[lines]`, as they are now.
         told: called when there is something that the webhook has to tell.
     """
 
     def __init__(self, settings: Settings, instance: str, note: TakeNote) -> None:
+        self.lines: Container[str] = settings.lines
         self.told: Callable[[], object] = lambda: None
         self._settings = settings
         self._instance = instance
@@ -120,7 +122,7 @@ class CallRecords:
     # Facts
 
     def _begin(self, driver: Driver) -> dict[str, object]:
-        info, settings = driver.plan.info, self._settings
+        info = driver.plan.info
         row: dict[str, object] = {
             "id": uuid.uuid4().hex,
             "call_sid": info.call_sid,
@@ -130,7 +132,7 @@ class CallRecords:
             "from_number": self._number(info.from_number),
             "to_number": self._number(info.to_number),
             "agent": info.agent,
-            "line": self._number(info.own_number) if info.own_number in settings.lines else "default",
+            "line": self._number(info.own_number) if info.own_number in self.lines else "default",
             "began_at": driver.began_on,
             "updated_at": driver.began_on,
         }

@@ -43,6 +43,12 @@ if TYPE_CHECKING:
     from bridge.rehearsal.carrier.rooms import Seat
 
 MAX_TWIML_CHARACTERS = 4000
+_RECORDING_VALUES = {
+    "RecordingChannels": ("mono", "dual"),
+    "RecordingTrack": ("inbound", "outbound", "both"),
+    "Trim": ("trim-silence", "do-not-trim"),
+}
+"""What the parameters of a recording may be; others may be anything."""
 _BASE = f"/{API_VERSION}/Accounts/<account>"
 Form = MultiDict[str, str]
 
@@ -124,12 +130,15 @@ class _Interface:
         call = self._call(sid)
         if call.status != "in-progress":
             raise RestError(400, 21220, "Call is not in-progress. Cannot record.")
+        for name, known in _RECORDING_VALUES.items():
+            if name in form and form[name] not in known:
+                raise RestError(400, 20001, f"{name} must be one of {', '.join(known)}")
         recording = Recording(
             call,
             source="StartCallRecordingAPI",
             channels="2" if form.get("RecordingChannels") == "dual" else "1",
             callback=form.get("RecordingStatusCallback", ""),
-            events=form.getlist("RecordingStatusCallbackEvent") or ["completed"],
+            events=_recording_events(form),
         )
         return recording_resource(call, recording), 201
 
@@ -310,6 +319,14 @@ def _source(form: Form) -> Goto | str | None:
     if twiml is not None and len(twiml) > MAX_TWIML_CHARACTERS:
         raise RestError(400, 20001, f"Twiml must be at most {MAX_TWIML_CHARACTERS} characters")
     return twiml or None
+
+
+def _recording_events(form: Form) -> list[str]:
+    """What is reported of a recording: parameters of their own, or one with spaces in it."""
+    events = " ".join(form.getlist("RecordingStatusCallbackEvent")).split() or ["completed"]
+    if not set(events) <= {"in-progress", "completed", "absent"}:
+        raise RestError(400, 20001, "RecordingStatusCallbackEvent must be of in-progress, completed and absent")
+    return events
 
 
 def _detection(form: Form) -> Detection | None:

@@ -126,6 +126,26 @@ async def test_wrong_token_is_refused(carrier: Carrier, client: Client) -> None:
     assert [("bridge", "GET", 401)] == [(each.made_by, each.method, each.status) for each in carrier.record]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"recording_channels": "stereo"},
+        {"recording_track": "caller"},
+        {"trim": "yes"},
+        {"recording_status_callback_event": ["completed", "ended"]},
+    ],
+)
+async def test_recording_that_is_asked_for_wrongly_is_refused(
+    client: Client, call: Call, wrong: dict[str, object]
+) -> None:
+    """As Twilio refuses what it does not know, so that a bridge learns it in the rehearsal."""
+    with pytest.raises(TwilioRestException) as caught:
+        await asyncio.to_thread(client.calls(call.sid).recordings.create, **wrong)
+
+    assert 400 == caught.value.status
+    assert [] == call.recordings
+
+
 async def test_recording_is_paused_and_resumed(client: Client, call: Call) -> None:
     """By the name of the current one; it is complete when the call ends."""
     made = await asyncio.to_thread(client.calls(call.sid).recordings.create, recording_channels="dual")

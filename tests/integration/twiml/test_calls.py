@@ -109,6 +109,21 @@ async def test_operation_asks_for_exactly_this(
     assert [(ACCOUNT, "secret")] == twilio.credentials
 
 
+async def test_recording_of_a_live_call_is_begun(twilio: FakeTwilio, calls: CallControl) -> None:
+    """Both sides, not trimmed, so that its seconds are the call's."""
+    sid = await calls.start_recording(CALL, channels="dual", status_callback=URL)
+
+    assert CALL == sid
+    expected = {
+        "RecordingChannels": ["dual"],
+        "RecordingTrack": ["both"],
+        "Trim": ["do-not-trim"],
+        "RecordingStatusCallback": [URL],
+        "RecordingStatusCallbackEvent": ["completed", "absent"],
+    }
+    assert [("POST", f"/Calls/{CALL}/Recordings.json", expected)] == twilio.requests
+
+
 async def test_call_is_placed_with_asynchronous_machine_detection(twilio: FakeTwilio, calls: CallControl) -> None:
     """The bot speaks at once and is told later who answered; every status is reported."""
     sid = await calls.create(

@@ -17,7 +17,15 @@ from werkzeug.datastructures import MultiDict
 
 from bridge.clock import Clock
 from twiml import documents
-from twiml.parameters import CallStatus, FallbackNotice, IncomingCall, MachineDetection, StreamEnded, StreamStatus
+from twiml.parameters import (
+    CallStatus,
+    FallbackNotice,
+    IncomingCall,
+    MachineDetection,
+    RecordingStatus,
+    StreamEnded,
+    StreamStatus,
+)
 from twiml.ports import Desk
 from twiml.signature import SIGNATURE_HEADER, Validator
 from twiml.transfers import TransferOutcome, TransferResult, Whisper
@@ -39,6 +47,7 @@ QUESTIONS = {
 CALLBACKS = {
     "/twiml/call-status": ("call-status", CallStatus),
     "/twiml/stream-status": ("stream-status", StreamStatus),
+    "/twiml/recording-status": ("recording-status", RecordingStatus),
     "/twiml/machine-detection": ("machine-detection", MachineDetection),
 }
 ALL = {**QUESTIONS, **CALLBACKS, "/twiml/fallback": ("fallback", FallbackNotice)}
@@ -85,6 +94,10 @@ class RecordingDesk(Desk):
         await self._ask(status)
 
     async def stream_status(self, status: StreamStatus) -> None:
+        """Take note."""
+        await self._ask(status)
+
+    async def recording_status(self, status: RecordingStatus) -> None:
         """Take note."""
         await self._ask(status)
 

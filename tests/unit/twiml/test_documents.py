@@ -38,6 +38,7 @@ DOCUMENTS = {
             parameters={"note": '<a> & "b"'},
         )
     ),
+    "connect-stream-consent": documents.connect_stream(stream(), "This call is recorded."),
     "play-digits": documents.play_digits("ww12#", stream()),
     "dial-number": documents.dial(
         Callee(

@@ -16,6 +16,7 @@ from twiml.parameters import (
     IncomingCall,
     MachineDetection,
     Parameters,
+    RecordingStatus,
     StreamEnded,
     StreamStatus,
 )
@@ -188,6 +189,22 @@ def test_machine_detection_tells_when_to_speak(answered_by: str, *, is_machine: 
         detection.may_leave_message,
         detection.duration_ms,
     )
+
+
+def test_recording_tells_its_name_its_length_and_how_it_went() -> None:
+    """What is none of Twilio's names becomes no key of ours."""
+    values = dict(form("valid/recording-status").values)
+    odd = values | {"RecordingSid": "RE1; drop", "RecordingStatus": "eaten", "RecordingDuration": "-1"}
+
+    told, strange = (RecordingStatus.parse(Parameters(each, {})) for each in (values, odd))
+
+    assert ("RE0123456789abcdef0123456789abcdef", "completed", 68, 2) == (
+        told.recording_sid,
+        told.status,
+        told.duration_s,
+        told.channels,
+    )
+    assert ("", "", None) == (strange.recording_sid, strange.status, strange.duration_s)
 
 
 @pytest.mark.parametrize("path", sorted((FIXTURES / "invalid").glob("call-sid-*.form")), ids=lambda path: path.stem)
