@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from bridge.call.controls import CalleeAnswered
+from bridge.call.controls import CalleeAnswered, HandedOver
 from twiml import documents
 from twiml.calls import CallRefusedError, OutboundCall
 
@@ -97,6 +97,7 @@ class Transfers:
             timeout_s=destination.timeout_s,
             caller_id=destination.caller_id,
             whisper_url=self._whisper_url(call_sid) if whispers else "",
+            answered_url="" if whispers else self._status_url(transfer),
         )
         return documents.dial(callee, action=action)
 
@@ -105,8 +106,9 @@ class Transfers:
         transfer = self._by_call.get(callee.caller_sid)
         if transfer is None or transfer.is_over or not transfer.is_about(callee.call_sid):
             return documents.hang_up()
-        if callee.digits == ACCEPT_KEY:
+        if callee.digits == ACCEPT_KEY and not transfer.is_accepted:
             transfer.is_accepted = True
+            transfer.driver.control(HandedOver())
         if transfer.is_accepted:  # whatever else is said about it comes too late
             return documents.join_conference(callee.caller_sid) if transfer.callee_sid else documents.accept()
         if callee.digits:
@@ -124,6 +126,8 @@ class Transfers:
         transfer = self._by_call.get(status.caller_sid)
         if transfer is None or transfer.is_accepted or not transfer.is_about(status.call_sid):
             return
+        if status.attempt == transfer.attempt and status.status == "in-progress":  # asked for where nobody whispers
+            transfer.driver.control(HandedOver())
         if status.is_terminal:
             await self._failed(transfer, _OUTCOMES.get(status.status, "declined"))
 
@@ -159,7 +163,7 @@ class Transfers:
             to=destination.to,
             from_=destination.caller_id or transfer.driver.plan.info.own_number,
             url=self._whisper_url(call_sid),
-            status_callback=f"{self._public_url}/twiml/call-status?{urlencode({'call': call_sid})}",
+            status_callback=self._status_url(transfer),
             timeout_s=destination.timeout_s,
         )
         try:
@@ -199,6 +203,10 @@ class Transfers:
 
     def _result_url(self, transfer: Transfer) -> str:
         return f"{self._public_url}/twiml/transfer-result?{urlencode({'attempt': transfer.attempt})}"
+
+    def _status_url(self, transfer: Transfer) -> str:
+        about = {"call": transfer.driver.plan.call_sid, "attempt": transfer.attempt}
+        return f"{self._public_url}/twiml/call-status?{urlencode(about)}"
 
     def _whisper_url(self, call_sid: str) -> str:
         return f"{self._public_url}/twiml/whisper?{urlencode({'call': call_sid})}"

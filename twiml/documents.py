@@ -81,6 +81,9 @@ class Callee:
     whisper_url: str = ""
     """A document that only the callee hears, before the two are connected."""
 
+    answered_url: str = ""
+    """Told, as a call's status callback is, when the callee has picked up."""
+
 
 def connect_stream(stream: Stream, say: str = "") -> str:
     """Open the media stream, after a sentence of the carrier's voice if there is one; also how a call comes back.
@@ -225,13 +228,15 @@ def _connect(response: VoiceResponse, stream: Stream) -> None:
 
 def _dial(response: VoiceResponse, callee: Callee, action: str | None = None) -> None:
     verb = response.dial(action=action, timeout=callee.timeout_s, caller_id=callee.caller_id or None)
-    url = callee.whisper_url or None
+    more = {"url": callee.whisper_url or None}
+    if callee.answered_url:
+        more |= {"status_callback": callee.answered_url, "status_callback_event": "answered"}
     if callee.to.startswith("sip:"):
-        verb.sip(callee.to, url=url)
+        verb.sip(callee.to, **more)
     elif callee.to.startswith("client:"):
-        verb.client(callee.to.removeprefix("client:"), url=url)
+        verb.client(callee.to.removeprefix("client:"), **more)
     elif re.fullmatch(r"\+[0-9]{2,15}", callee.to):
-        verb.number(callee.to, url=url)
+        verb.number(callee.to, **more)
     else:
         raise ValueError("A callee is an E.164 number, a sip: URI or client:name.")
 

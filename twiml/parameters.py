@@ -177,6 +177,8 @@ class CallStatus:
     """For a leg that we dialled for a transfer: the caller's call. Else empty."""
     placed: str
     """Our own name of a call that we placed; empty for any other."""
+    attempt: str
+    """For a leg that we dialled for a transfer: which attempt of it."""
     parent_call_sid: str
     direction: str
     status: str
@@ -201,6 +203,7 @@ class CallStatus:
             call_sid=parameters.call_sid(),
             caller_sid=parameters.caller_sid(),
             placed=parameters.placed(),
+            attempt=parameters.query.get("attempt", ""),
             parent_call_sid=parameters.text("ParentCallSid"),
             direction=parameters.text("Direction"),
             status=parameters.text("CallStatus"),

@@ -50,6 +50,10 @@ class CalleeAnswered(msgspec.Struct, frozen=True):
     """A human has picked up and is being told who calls; they may still decline."""
 
 
+class HandedOver(msgspec.Struct, frozen=True):
+    """Caller and human are connected: the bridge is out of it, unless the transfer fails after all."""
+
+
 class TransferOver(msgspec.Struct, frozen=True):
     """A transfer has succeeded and the human has hung up, or it has failed: `outcome` says how."""
 
@@ -91,6 +95,7 @@ Control = (
     | Answered
     | MachineDetected
     | CalleeAnswered
+    | HandedOver
     | TransferOver
     | PongReceived
     | StreamOver

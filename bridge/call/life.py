@@ -179,10 +179,17 @@ class Life:
         elif self._is_parked:
             self.finish(Ending.TRANSFERRED)
         else:
+            self.handed_over(now)
+
+    def handed_over(self, now: float) -> None:
+        """Caller and human are connected: the session ends and the place is free, but the call may yet come back."""
+        if self.caller is CallerLeg.CLOSING:  # the carrier's signalling was quicker than its stream
+            self.detached(now)
+        if not self._is_parked:
             self._is_parked = True
             self.sessions.close(now)
             self._outbox.do(Park())
-            self._deadlines.set("errand.overdue", now + TALKS_WITHIN_S)
+        self._deadlines.set("errand.overdue", now + TALKS_WITHIN_S)
 
     def session_updated(self, session: dict[str, object], now: float) -> None:
         """The server has confirmed an update: if it was the first of its session, audio may be sent."""

@@ -22,6 +22,7 @@ from bridge.call.controls import (
     CalleeAnswered,
     CallOver,
     FunctionResult,
+    HandedOver,
     HangUp,
     MachineDetected,
     ModelConnected,
@@ -275,6 +276,8 @@ class Call:
                 life.machine_detected(answered_by, now)
             case CalleeAnswered() if life.caller is CallerLeg.DETACHED:
                 self._deadlines.set("errand.overdue", now + self._talk.requests.errands.answered_within_s())
+            case HandedOver() if life.is_on_errand:
+                life.handed_over(now)
             case TransferOver(outcome=outcome) if life.is_on_errand:
                 life.transfer_over(outcome, now)
             case PongReceived():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bridge.rehearsal.carrier import Call, Callee
 from bridge.rehearsal.conversation import FunctionCall, Reply
 from tests.support import Rehearsal, Start, speech
@@ -42,6 +44,12 @@ async def talks_and_hangs_up(call: Call) -> None:
     """The human talks for two seconds."""
     await call.carrier.clock.sleep(2)
     call.hang_up()
+
+
+async def accepts_and_talks_on(call: Call) -> None:
+    """The human hears who is coming, presses 1, and does not hang up."""
+    await call.until(lambda: bool(call.told))
+    await call.press("1")
 
 
 async def test_a_caller_is_handed_over_when_the_announcement_was_heard(rehearsal: Start) -> None:
@@ -226,6 +234,30 @@ async def test_a_caller_comes_back_when_the_human_declines_without_credentials(r
 
     assert [{"outcome": "declined"}] == run.seen.of("transfer.ended")
     assert ["answer", "after-stream", "whisper", "whisper", "transfer-result"] == steps(run)[:5]
+
+
+@pytest.mark.parametrize("kind", ["cold", "warm"])
+async def test_a_caller_who_talks_to_a_human_takes_up_no_place_and_was_transferred(rehearsal: Start, kind: str) -> None:
+    """From the moment on at which the two are connected, whoever hangs up first."""
+    run = await rehearsal(
+        ASKS_FOR_SALES,
+        heard=["sales please"],
+        people={SALES: Callee(after_s=1, script=accepts_and_talks_on if kind == "warm" else None)},
+        destinations={"sales": destination(kind=kind, caller_id="+15551230000")},
+    )
+    call = await run.dial(asks)
+    await call.until(lambda: any(leg.status == "in-progress" for leg in run.carrier.calls if leg is not call))
+    answered_s = run.carrier.clock.now()
+    await call.until(lambda: not len(run.bridge.desk.calls))
+    free_s = run.carrier.clock.now()
+    await call.carrier.clock.sleep(2)
+    call.hang_up()
+    await call.ended()
+    await run.carrier.settled()
+
+    assert free_s - answered_s < 15  # and not when nobody could be ringing any more
+    assert ["transferred"] == run.seen.endings()
+    assert run.is_empty()
 
 
 async def test_a_human_stops_being_rung_when_the_caller_hangs_up(rehearsal: Start) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from bridge.call.actions import Action, CloseStream, LeaveOrder, ResumeRecording, RunFunction
-from bridge.call.controls import CalleeAnswered, Transfer, TransferOver
+from bridge.call.actions import Action, CloseModel, CloseStream, LeaveOrder, Park, ResumeRecording, RunFunction
+from bridge.call.controls import CalleeAnswered, CallOver, HandedOver, Transfer, TransferOver
 from bridge.call.plan import Plan
 from bridge.settings import Collect, Destination
 from bridge.wire.commands import CreateItem, CreateResponse
@@ -48,6 +48,18 @@ def test_a_result_that_overtakes_the_end_of_the_stream_is_taken() -> None:
     assert [{"outcome": "failed"}] == facts("transfer.ended", rig.log)
     rig.run(1000)
     assert [] == rig.endings
+
+
+def test_a_call_whose_two_people_talk_needs_no_session_and_no_place() -> None:
+    """Told twice, it is let go of once; and a human who was connected after all the same can be missed later."""
+    rig = ringing()
+
+    actions = rig.control(HandedOver()) + rig.control(HandedOver())
+
+    assert 1 == len(of(CloseModel, actions))
+    assert 1 == len(of(Park, actions))
+    rig.control(CallOver("completed"))
+    assert ["transferred"] == rig.endings
 
 
 def test_a_caller_may_talk_to_the_second_destination_for_as_long_as_to_the_first() -> None:
