@@ -86,6 +86,7 @@ class Bridge:
         self.clock = clock or Clock()
         self.recent = RecentCalls()
         self.metrics = Metrics()
+        self.metrics.expect_functions(settings.functions)
         self.records: Records | None = None
         self._observers = (self.recent, *observers)
         self._runner = runner
@@ -120,7 +121,7 @@ class Bridge:
                 rules,
                 self.clock,
                 control=control,
-                tapes=tapes(settings, stack, self.metrics.tape_failed),
+                tapes=tapes(settings, stack, self.metrics),
                 metrics=self.metrics,
                 model_leg=model_leg(settings),
                 observers=self._observers,
@@ -314,16 +315,16 @@ def watchers(settings: Settings, stack: AsyncExitStack) -> tuple[Observer, ...]:
     return tuple(watching)
 
 
-def tapes(settings: Settings, stack: AsyncExitStack, counted: Callable[[], object]) -> Tapes | None:
-    """What records the calls, if they are to be recorded; `counted` is called for each tape that fails."""
+def tapes(settings: Settings, stack: AsyncExitStack, metrics: Metrics) -> Tapes | None:
+    """What records the calls, if they are to be recorded."""
     if not settings.tape.record:
         return None
 
     def failed(error: OSError) -> None:
-        counted()
+        metrics.tape_failed()
         _log.error("tape.failed", extra={"reason": error.strerror})
 
-    recorders = Tapes(settings, failed=failed)
+    recorders = Tapes(settings, failed=failed, lost=lambda entries: metrics.bound_hit("tape", entries))
     stack.push_async_callback(asyncio.to_thread, recorders.close)
     return recorders
 

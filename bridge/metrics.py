@@ -10,6 +10,7 @@ Where several processes are one bridge, each gives its `snapshot`, and `bridge.s
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -29,6 +30,10 @@ PHONE_S = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 LAG_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 CALL_S = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0)
 OTHER = "other"
+TURNED_AWAY = ("blocked", "closed", "full", "too_often", "draining")
+OUTCOMES = ("connected", "busy", "no_answer", "failed", "canceled", "declined")
+CAUSES, ENDPOINTS = ("lost", "limit"), ("primary", "standby")
+TOKENS = ("text_in", "text_cached_in", "audio_in", "audio_cached_in", "text_out", "audio_out")
 CODES = frozenset(
     {
         *("unauthorized", "not_found", "rate_limited", "unavailable", "refused", "timed_out", "unreachable", "closed"),
@@ -163,6 +168,11 @@ class Metrics:
         """The carrier could not use an answer of ours."""
         self._fell_back.inc()
 
+    def expect_functions(self, names: Iterable[str]) -> None:
+        """Begin the series of the operator's functions at 0."""
+        for name in names:
+            self._functions.labels(name)
+
     def function_failed(self, function: str, reason: str) -> None:
         """One of the operator's functions had no result; both names are the configuration's or the runner's own."""
         self._functions_failed.labels(function, reason).inc()
@@ -176,7 +186,7 @@ class Metrics:
         self._input_lag.observe(seconds)
 
     def bound_hit(self, queue: str, lost: int = 1) -> None:
-        """A queue was full, and so many entries were lost; `queue` is a name of ours."""
+        """A queue was full, and so many entries were lost; `queue` is a name of ours. May be told on any thread."""
         self._bounds.labels(queue).inc(lost)
 
     def tape_failed(self) -> None:
@@ -196,28 +206,30 @@ class Metrics:
     def _own(self) -> None:
         self._gauge("build_info", "Which version runs; always 1.", "version").labels(__version__).set(1)
         self._ready = self._gauge("ready", "Whether new calls are taken: 0 while draining.")
-        self._refused = self._counter("requests_refused", "Webhooks, streams and API requests turned away.", "reason")
+        self._refused = self._counter("requests_refused", "Webhooks, streams and API requests turned away.", reason=())
         self._fell_back = self._counter("webhooks_fallen_back", "Answers of ours that the carrier could not use.")
         self._loop_lag = self._histogram("loop_lag_seconds", "How late timers of the event loop fire.", LAG_S)
         self._input_lag = self._histogram(
             "input_lag_seconds", "How far behind real time the caller's sound is read.", LAG_S
         )
-        self._bounds = self._counter("queue_entries_lost", "What was lost because a queue was full.", "queue")
+        self._bounds = self._counter("queue_entries_lost", "What was lost because a queue was full.", queue=["tape"])
         self._tapes_failed = self._counter("tape_failures", "Tapes that could not be written.")
 
     def _calls(self) -> None:
         self._live = self._gauge("calls_live", "Calls that take up a place now.")
         self._limit = self._gauge("calls_limit", "Calls there may be at the same time.")
         self._began = self._counter(
-            "calls_answered", "Calls that were answered, by us or by whom we called.", "direction"
+            "calls_answered", "Calls that were answered, by us or by whom we called.", direction=["inbound", "outbound"]
         )
         self._placed = self._counter("calls_placed", "Calls that the bridge placed.")
-        self._ended = self._counter("calls_ended", "Calls that are over, by how they ended.", "ending")
-        for ending in Ending:  # a rate has a beginning then, for alerts
-            self._ended.labels(ending.value)
-        self._turned_away = self._counter("calls_turned_away", "Callers who were not put through to the bot.", "reason")
+        self._ended = self._counter(
+            "calls_ended", "Calls that are over, by how they ended.", ending=[e.value for e in Ending]
+        )
+        self._turned_away = self._counter(
+            "calls_turned_away", "Callers who were not put through to the bot.", reason=TURNED_AWAY
+        )
         self._duration = self._histogram("call_duration_seconds", "How long calls last.", CALL_S)
-        self._transfers = self._counter("transfers", "Transfers that are over, by outcome.", "outcome")
+        self._transfers = self._counter("transfers", "Transfers that are over, by outcome.", outcome=OUTCOMES)
 
     def _conversation(self) -> None:
         self._reply = self._histogram(
@@ -235,26 +247,36 @@ class Metrics:
         self._marks = self._gauge("marks_outstanding", "Pieces of speech that are sent and not yet confirmed as heard.")
         self._marks_lost = self._counter("marks_lost", "Times that marks did not come back.")
         self._dropped = self._counter("audio_dropped_seconds", "Callers' sound that the model never got.")
-        self._odd = self._counter("messages_odd", "Messages that a call makes nothing of.", "leg")
+        self._odd = self._counter("messages_odd", "Messages that a call makes nothing of.", leg=["caller", "model"])
 
     def _model(self) -> None:
         self._session = self._histogram("session_setup_seconds", "From opening a session to its being confirmed.")
         self._errors = self._counter(
-            "model_errors", "What went wrong with the model, by kind and code.", "kind", "code"
+            "model_errors", "What went wrong with the model, by kind and code.", kind=(), code=()
         )
-        self._replaced = self._counter("sessions_replaced", "Sessions moved to a new one.", "cause", "endpoint")
+        self._replaced = self._counter(
+            "sessions_replaced", "Sessions moved to a new one.", cause=CAUSES, endpoint=ENDPOINTS
+        )
         self._replacing = self._histogram("session_replace_seconds", "How long that took.")
         self._breaker = self._gauge(
             "model_breaker_state", "Circuit breaker: 0 closed, 1 trying again, 2 open.", "endpoint"
         )
         self._breaker.labels("primary").set(0)
         self._functions = self._histogram("function_seconds", "How long functions take.", PHONE_S, "function")
-        self._functions_failed = self._counter("function_failures", "Functions without a result.", "function", "reason")
-        self._tokens = self._counter("tokens", "Tokens of responses, by what they are; cached ones count once.", "kind")
+        self._functions_failed = self._counter(
+            "function_failures", "Functions without a result.", function=(), reason=()
+        )
+        self._tokens = self._counter(
+            "tokens", "Tokens of responses, by what they are; cached ones count once.", kind=TOKENS
+        )
         self._cost = self._counter("cost", "What the tokens cost, in the currency of the prices.")
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"voicebridge_{name}_total", text, labels, registry=self._registry)
+    def _counter(self, name: str, text: str, **labels: Iterable[str]) -> Counter:
+        """A counter with these labels; series of values that are named begin at 0: the first is an increase then."""
+        counter = Counter(f"voicebridge_{name}_total", text, tuple(labels), registry=self._registry)
+        for values in product(*labels.values()) if labels else ():
+            counter.labels(*values)
+        return counter
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"voicebridge_{name}", text, labels, registry=self._registry)
@@ -297,7 +319,7 @@ class Metrics:
         self._functions.labels(_label(fields, "function")).observe(_number(fields, "took_ms") / 1000)
 
     def _usage(self, fields: dict[str, object]) -> None:
-        for kind in ("text_in", "text_cached_in", "audio_in", "audio_cached_in", "text_out", "audio_out"):
+        for kind in TOKENS:
             self._tokens.labels(kind).inc(_number(fields, kind))
         self._cost.inc(_number(fields, "cost"))
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from bridge.call.actions import Ended, PauseRecording, PlayAudio, ResumeRecording, RunFunction, SetMark
+from bridge.edge.writer import ignore
 from bridge.wire import caller, model, tape
 from bridge.wire.commands import AppendAudio
 from bridge.wire.g711 import size_of
@@ -192,13 +193,17 @@ class Tapes:
     Args:
         settings: where the tapes go, whether they hold the sound, and the secrets that must not be on them.
         failed: told, on the writer's thread, when a tape cannot be written (any more); its call goes on.
+        lost: told, on the writer's thread, how many inputs and outputs of a call that is over are not on its tape.
 
     Call `close` when the last call is over.
     """
 
-    def __init__(self, settings: Settings, *, failed: Callable[[OSError], object]) -> None:
+    def __init__(
+        self, settings: Settings, *, failed: Callable[[OSError], object], lost: Callable[[int], object] = ignore
+    ) -> None:
         self._settings = settings
         self._failed = failed
+        self._lost = lost
         self._secrets = tuple(secrets_of(settings))
         self._open: list[_Writing] = []
         self._closing = threading.Event()
@@ -254,6 +259,8 @@ class Tapes:
             writing.recorder.is_over = True
             self._failed(error)
         if writing.recorder.is_over:
+            if writing.recorder.lost:
+                self._lost(writing.recorder.lost)
             writing.close()
             self._open.remove(writing)
 

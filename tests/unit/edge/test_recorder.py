@@ -230,6 +230,22 @@ def test_full_queue_loses_lines_and_says_how_many(monkeypatch: pytest.MonkeyPatc
     assert [5, 0] == [step.lost for step in second]
 
 
+def test_loss_is_told_when_the_call_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody counts it: a tape with holes is found when it is needed, which is too late to mend the disk."""
+    monkeypatch.setattr(recording, "MAX_WAITING", 10)
+    monkeypatch.setattr(recording, "WRITE_EVERY_S", 60)
+    lost: list[int] = []
+    tapes = Tapes(settings(tmp_path), failed=print, lost=lost.append)
+    recorder = tapes.open(plan(), 0.0)
+    for number in range(15):
+        recorder.timer(float(number))
+    recorder.take()
+    recorder.actions([ENDED])
+    tapes.close()
+
+    assert [5] == lost
+
+
 def test_tape_that_cannot_be_written_is_reported_and_given_up(tmp_path: Path) -> None:
     """The call goes on; nothing piles up."""
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
