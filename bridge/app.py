@@ -21,6 +21,7 @@ from bridge import health, reloading
 from bridge.api import OperatorApi, http_error
 from bridge.clock import Clock
 from bridge.desk import FrontDesk
+from bridge.edge import lag
 from bridge.edge.caller import MediaDoor
 from bridge.edge.entrance import Entrance
 from bridge.edge.functions import FunctionRunner
@@ -131,6 +132,8 @@ class Bridge:
                 self.desk.recordings.told = self.records.observer.recording
             if settings.server.media_port:
                 await stack.enter_async_context(fast_door(settings, self.desk, self.clock))
+            probing = asyncio.create_task(lag.probe(self.desk.calls, self.metrics), name="lag")
+            stack.callback(probing.cancel)
             http = await stack.enter_async_context(await self._http_server(listener))
             stack.push_async_callback(self._stop, http)
             self._stack = stack.pop_all()

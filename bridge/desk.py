@@ -137,12 +137,12 @@ class FrontDesk:
             return documents.hang_up()
         line = self.settings.lines.get(call.to) or self.settings.lines["default"]
         if BlockList.parse(line.block).blocks(call.from_):
-            return self._turn_away("blocked", documents.reject())
+            return self._turn_away(call.call_sid, "blocked", documents.reject())
         if line.hours and not Hours.parse(line.hours).is_open(datetime.now(UTC)):
-            return self._turn_away("closed", self.fallback_document())
+            return self._turn_away(call.call_sid, "closed", self.fallback_document())
         refusal = self.calls.refuse(call.call_sid, call.from_, self.clock.now())
         if refusal is not None:
-            return self._turn_away(refusal.value, self.fallback_document())
+            return self._turn_away(call.call_sid, refusal.value, self.fallback_document())
         try:
             info = self._info(call, line)
             variables = await self.rules.variables(info)
@@ -205,6 +205,8 @@ class FrontDesk:
     async def stream_status(self, status: parameters.StreamStatus) -> None:
         """A media stream started, stopped or failed."""
         fields = {"call_sid": status.call_sid, "stream_event": status.event}
+        if status.error:
+            fields["error"] = status.error
         _log.log(logging.WARNING if status.error else logging.INFO, "stream.reported", extra=fields)
 
     async def recording_status(self, status: parameters.RecordingStatus) -> None:
@@ -342,9 +344,9 @@ class FrontDesk:
         self.calls.renew(driver.plan.call_sid, self.clock.now())
         return place
 
-    def _turn_away(self, reason: str, document: str) -> str:
+    def _turn_away(self, call_sid: str, reason: str, document: str) -> str:
         self.metrics.turned_away(reason)
-        _log.info("call.turned_away", extra={"reason": reason})
+        _log.info("call.turned_away", extra={"call_sid": call_sid, "reason": reason})
         return document
 
     def _ordered(self, call_sid: str) -> str:

@@ -30,6 +30,8 @@ PHONE_S = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 LAG_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 CALL_S = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0)
 OTHER = "other"
+REFUSED = ("signature_missing", "signature_wrong", "handshake_signature", "stream_token", "stream_start", "admin_token")
+"""Of the reasons, those that are told from the start; others are counted as they come."""
 TURNED_AWAY = ("blocked", "closed", "full", "too_often", "draining")
 OUTCOMES = ("connected", "busy", "no_answer", "failed", "canceled", "declined")
 CAUSES, ENDPOINTS = ("lost", "limit"), ("primary", "standby")
@@ -206,7 +208,9 @@ class Metrics:
     def _own(self) -> None:
         self._gauge("build_info", "Which version runs; always 1.", "version").labels(__version__).set(1)
         self._ready = self._gauge("ready", "Whether new calls are taken: 0 while draining.")
-        self._refused = self._counter("requests_refused", "Webhooks, streams and API requests turned away.", reason=())
+        self._refused = self._counter(
+            "requests_refused", "Webhooks, streams and API requests turned away.", reason=REFUSED
+        )
         self._fell_back = self._counter("webhooks_fallen_back", "Answers of ours that the carrier could not use.")
         self._loop_lag = self._histogram("loop_lag_seconds", "How late timers of the event loop fire.", LAG_S)
         self._input_lag = self._histogram(

@@ -122,7 +122,8 @@ class Rehearsal:
     def refusals(self) -> dict[str, float]:
         """How many requests were refused and callers turned away, by reason."""
         refused, turned_away = "voicebridge_requests_refused_total", "voicebridge_calls_turned_away_total"
-        return {reason: count for (reason,), count in (self.numbers(refused) | self.numbers(turned_away)).items()}
+        counts = self.numbers(refused) | self.numbers(turned_away)
+        return {reason: count for (reason,), count in counts.items() if count}
 
     def is_empty(self) -> bool:
         """Whether nothing of any call is left in the bridge."""

@@ -103,6 +103,11 @@ class Call:
         return self._talk.playout.marks_outstanding
 
     @property
+    def input_lag_s(self) -> float:
+        """How far behind real time the caller's sound was read, when a piece of it was last."""
+        return self._presence.lag_s(self._inbound.clock_ms)
+
+    @property
     def is_secret(self) -> bool:
         """Whether the caller is keying in what nobody may see: what comes from the caller must not be taken down."""
         return self._talk.requests.is_secret

@@ -43,6 +43,14 @@ class Presence:
         self.media_at = self._began_at = now
         self._deadlines.set("caller.media", now + MEDIA_WITHIN_S)
 
+    def lag_s(self, clock_ms: int) -> float:
+        """How far the sound that was taken last is behind real time, by the stream's own clock.
+
+        It counts from the stream's start (Twilio docs, "media": `timestamp`), so a delay that was there at the start
+        is not seen, and one that came since is.
+        """
+        return max(0.0, self.media_at - self._began_at - clock_ms / 1000)
+
     def left(self) -> None:
         """It is not there any more, for whatever reason."""
         self._deadlines.clear("caller.media")

@@ -24,8 +24,10 @@ ALERTS = Path("ops/prometheus/alerts.yml").resolve()
 DASHBOARD = json.loads(Path("ops/grafana/voicebridge.json").read_text(encoding="utf-8"))
 WATCHING = Path("docs/watching.md").read_text(encoding="utf-8")
 SALES, BLOCKED, BROKEN = "+15557654321", "+15550100009", "+15551230009"
-LONG = "So let me tell you all about every violin that ever left Cremona and what became of each of them since then."
-WINDOW = "40s"
+LONG = 4 * "So let me tell you about every violin that ever left Cremona, and what became of it. "
+RATE = 4
+"""How fast the load goes: slow enough for a machine that has other things to do."""
+WINDOW = "60s"
 """What Grafana makes of `$__rate_interval`; here the whole load is within it."""
 RARE = {
     "Length of calls A",
@@ -34,7 +36,7 @@ RARE = {
     "Event loop is late (p99) A",
     "Callers are heard late (p99) A",
 }
-"""Times of what need not happen within seconds: no session is lost in the load, and the lags are told now and then."""
+"""Times of what need not happen within seconds: no session is lost in the load."""
 
 
 def queries() -> list[tuple[str, str]]:
@@ -68,12 +70,12 @@ async def load(run: Rehearsal) -> None:
         await call.until(lambda: "Nobody is there." in run.seen.bot_words())
         call.hang_up()
 
+    async with httpx.AsyncClient(base_url=run.bridge.url) as client:
+        await client.post("/twiml/answer", data={"CallSid": "CA" + "1" * 32, "From": CALLER})  # not signed
     for script in (asks_and_interrupts, asks_for_sales):
         await (await run.dial(script)).ended()
     await (await run.dial(from_=BLOCKED)).ended()  # blocked
     await (await run.carrier.dial(from_=CALLER, to=BROKEN, caller=Caller())).ended()
-    async with httpx.AsyncClient(base_url=run.bridge.url) as client:
-        await client.post("/twiml/answer", data={"CallSid": "CA" + "1" * 32, "From": CALLER})  # not signed
     await run.carrier.settled()
 
 
@@ -140,6 +142,7 @@ def lookup(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     return {name: {"python": f"violins:{name}"} for name in ("lookup", "fails")}
 
 
+@pytest.mark.timeout(180)
 async def test_every_query_of_the_dashboard_has_data_and_every_alert_is_healthy(
     tmp_path: Path, lookup: dict[str, object]
 ) -> None:
@@ -159,6 +162,7 @@ async def test_every_query_of_the_dashboard_has_data_and_every_alert_is_healthy(
                 Reply(speech="Nobody is there."),
             ],
             heard=["where is it", "stop", "sales please"],
+            rate=RATE,
             people={SALES: Callee(result="busy", after_s=1)},
             destinations={"sales": {"to": SALES, "announce": "I will put you through.", "timeout_s": 10}},
             functions=lookup,

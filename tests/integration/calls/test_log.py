@@ -81,3 +81,13 @@ async def test_words_are_in_the_log_when_they_are_switched_on(rehearsal: Start, 
 
     assert {("caller", QUESTION), ("bot", ANSWER)} <= {(line["role"], line["words"]) for line in said}
     assert CALLER not in log.getvalue()
+
+
+async def test_caller_who_is_turned_away_is_found_by_the_call(rehearsal: Start, log: StringIO) -> None:
+    """Somebody says that they could not get through: the carrier's console has the call's name, and so have we."""
+    run = await rehearsal(lines={"default": {"agent": "reception", "block": [CALLER]}})
+    call = await run.dial()
+    await call.ended()
+    (line,) = [line for line in map(json.loads, log.getvalue().splitlines()) if line["event"] == "call.turned_away"]
+
+    assert (call.sid, "blocked") == (line["call_sid"], line["reason"])
