@@ -10,6 +10,7 @@ Where several processes are one bridge, each gives its `snapshot`, and `bridge.s
 
 from __future__ import annotations
 
+import re
 from itertools import product
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from bridge import __version__
 from bridge.call.ending import Ending
+from bridge.call.failures import KNOWN
 from bridge.snapshots import Merge, Snapshot, snapshot_of
 
 if TYPE_CHECKING:
@@ -36,18 +38,17 @@ TURNED_AWAY = ("blocked", "closed", "full", "too_often", "draining")
 OUTCOMES = ("connected", "busy", "no_answer", "failed", "canceled", "declined")
 CAUSES, ENDPOINTS = ("lost", "limit"), ("primary", "standby")
 TOKENS = ("text_in", "text_cached_in", "audio_in", "audio_cached_in", "text_out", "audio_out")
-CODES = frozenset(
-    {
-        *("unauthorized", "not_found", "rate_limited", "unavailable", "refused", "timed_out", "unreachable", "closed"),
-        *("401", "403", "404", "429", "500", "502", "503", "504", "1000", "1001", "1006", "1008", "1011", "4000"),
-        *("session_mismatched", "session_refused", "session_unconfirmed", "responses_failed", "response_overdue"),
-        *("backlog", "not_writable", "overflowed", "silent", "empty", "nonsense", "incomplete", "failed"),
-        *("invalid_api_key", "insufficient_quota", "rate_limit_exceeded", "model_not_found", "server_error"),
-        *("session_expired", "max_output_tokens", "content_filter", "invalid_value", "invalid_request_error"),
-        *("unknown_parameter", "missing_required_parameter", "beta_api_shape_disabled", "item_truncate_failed"),
-        *("conversation_already_has_active_response", "response_cancel_not_active", "item_not_found"),
-    }
-)
+CODES = KNOWN | {
+    *("401", "403", "404", "429", "500", "502", "503", "504", "1000", "1001", "1006", "1011"),
+    *("session_expired", "server_error", "invalid_request_error", "invalid_value", "unknown_parameter"),
+    *(
+        "missing_required_parameter",
+        "item_truncate_failed",
+        "item_not_found",
+        "conversation_already_has_active_response",
+    ),
+    *("response_cancel_not_active", "max_output_tokens", "content_filter", "incomplete", "failed", "silent", "empty"),
+}
 """Codes and reasons that have a series of their own; a server may say others, which are counted as `other`."""
 _MERGES: dict[str, Merge] = {
     "voicebridge_model_breaker_state": "max",
@@ -116,10 +117,10 @@ class Metrics:
             "bargein.performed": self._barge_in,
             "turn.left_unanswered": lambda _: self._unanswered.inc(),
             "model.readied": self._model_readied,
-            "model.lost": lambda fields: self._model_error("lost", fields.get("code") or fields.get("reason")),
-            "model.failed": lambda fields: self._model_error("failed", fields.get("reason")),
+            "model.lost": lambda fields: self._model_error("lost", fields.get("code"), fields.get("reason")),
+            "model.failed": lambda fields: self._model_error("failed", fields.get("code"), fields.get("reason")),
             "model.command_refused": lambda fields: self._model_error("refused", fields.get("code")),
-            "response.failed": lambda fields: self._model_error("response", fields.get("code") or fields.get("status")),
+            "response.failed": lambda fields: self._model_error("response", fields.get("code"), fields.get("status")),
             "response.stalled": lambda _: self._model_error("response", "timed_out"),
             "session.replaced": self._session_replaced,
             "function.answered": self._function_answered,
@@ -312,8 +313,10 @@ class Metrics:
     def _model_readied(self, fields: dict[str, object]) -> None:
         self._session.observe(_number(fields, "took_ms") / 1000)
 
-    def _model_error(self, kind: str, code: object) -> None:
-        self._errors.labels(kind, str(code) if str(code) in CODES else OTHER).inc()
+    def _model_error(self, kind: str, *said: object) -> None:
+        """Count an error under the first word of what was said about it that is known."""
+        words = re.findall(r"\w+", " ".join(str(text) for text in said if text))
+        self._errors.labels(kind, next((word for word in words if word in CODES), OTHER)).inc()
 
     def _session_replaced(self, fields: dict[str, object]) -> None:
         self._replaced.labels(_label(fields, "cause"), _label(fields, "endpoint")).inc()

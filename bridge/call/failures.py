@@ -58,6 +58,8 @@ _CODES = {
     "rate_limit_exceeded": Verdict.LATER,
     "1013": Verdict.LATER,
 }
+KNOWN = frozenset({*_REASONS, *_CODES})
+"""Every reason and code that is told apart here."""
 _SEVEREST = (Verdict.NEVER, Verdict.LATER)
 
 

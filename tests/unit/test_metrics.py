@@ -47,16 +47,17 @@ def test_code_that_nobody_knows_makes_no_series_of_its_own() -> None:
     """A server can say what it likes; the number of series stays bounded."""
     metrics = Metrics()
     for number in range(100):
-        metrics.happened(None, "response.failed", {"status": "failed", "code": f"code_{number}"})
+        metrics.happened(None, "model.command_refused", {"what": "truncate", "code": f"code_{number}"})
     metrics.happened(None, "model.lost", {"reason": "unavailable", "code": "503"})
+    metrics.happened(None, "model.lost", {"reason": "closed", "code": "1006 the line went dead"})
+    metrics.happened(None, "model.lost", {"reason": "unreachable", "code": "ConnectionRefusedError"})
 
     errors = {
         labels: n for (name, labels), n in read(metrics.snapshot()).items() if name == "voicebridge_model_errors_total"
     }
 
-    assert {(("code", "other"), ("kind", "response")): 100, (("code", "503"), ("kind", "lost")): 1} == {
-        tuple(sorted(labels)): count for labels, count in errors.items()
-    }
+    expected = {("other", "refused"): 100, ("503", "lost"): 1, ("1006", "lost"): 1, ("unreachable", "lost"): 1}
+    assert expected == {(dict(labels)["code"], dict(labels)["kind"]): count for labels, count in errors.items()}
 
 
 class Calls:
