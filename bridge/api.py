@@ -186,11 +186,12 @@ class OperatorApi:
             message = "Send the body with Content-Type: application/json."
             raise ApiError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json", message)
         try:
-            return kind.model_validate_json(await self._read())
+            return kind.model_validate_json(await self.read())
         except ValidationError as error:
             raise ApiError(HTTPStatus.BAD_REQUEST, "bad_request", _flaw(error)) from None
 
-    async def _read(self) -> bytes:
+    async def read(self) -> bytes:
+        """The body of the request. Raises ApiError when it is too large or too slow."""
         body = bytearray()
         try:
             async with self._desk.clock.timeout(READ_WITHIN_S):

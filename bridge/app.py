@@ -17,11 +17,13 @@ from pydantic import SecretStr
 from quart import Quart
 from werkzeug.exceptions import HTTPException
 
-from bridge import health, reloading
+from bridge import elsewhere, health, reloading, several
 from bridge.api import OperatorApi, http_error
 from bridge.clock import Clock
 from bridge.desk import FrontDesk
 from bridge.edge import lag
+from bridge.edge.admission import Admission
+from bridge.edge.admission_shared import SharedAdmission
 from bridge.edge.caller import MediaDoor
 from bridge.edge.entrance import Entrance
 from bridge.edge.functions import FunctionRunner
@@ -29,7 +31,7 @@ from bridge.edge.http import HttpServer
 from bridge.edge.model import ModelSocket
 from bridge.edge.recorder import Tapes
 from bridge.edge.window import BoundedReceive
-from bridge.errors import BridgeError, ConfigurationError
+from bridge.errors import ConfigurationError
 from bridge.log import Words
 from bridge.metrics import Metrics
 from bridge.past import Calls
@@ -39,22 +41,28 @@ from bridge.records.keeper import Records
 from bridge.records.webhook import Webhook
 from bridge.rules import RuleBook
 from bridge.settings import Twilio
+from bridge.several import listen
+from bridge.switchboard import Switchboard
 from bridge.traces import Traces
 from twiml.calls import CallControl
 from twiml.webhooks import Webhooks
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from bridge.edge.caller_fast import FastDoor
+    from bridge.edge.driver import Driver
     from bridge.edge.model_leg import ModelLeg
+    from bridge.edge.shared import Shared
     from bridge.observing import Observer
     from bridge.settings import Settings
     from bridge.snapshots import Snapshot
 
 REHEARSED_URL = "https://voicebridge.test"
 """What a bridge without a public address is called in rehearsals; the domain is reserved (RFC 6761)."""
+REHEARSED_MEDIA_URL = "wss://worker-{worker}.voicebridge.test"
 LEAVE_WITHIN_S = 10.0
 """How long calls that were told to end may take to do so."""
 STOP_WITHIN_S = 3.0
@@ -70,6 +78,7 @@ class Bridge:
         observers: told what happens in calls.
         runner: runs the operator's functions.
         keeps_records: whether calls are written to `storage.url`, if the settings want it; not those of a rehearsal.
+        shared: the register of a worker's parent; by default the one that the settings name, or none.
     """
 
     def __init__(
@@ -80,6 +89,7 @@ class Bridge:
         observers: tuple[Observer, ...] = (),
         runner: type[FunctionRunner] = FunctionRunner,
         keeps_records: bool = True,
+        shared: Shared | None = None,
     ) -> None:
         self.given = settings
         """What it was given when it started, or was last reloaded."""
@@ -94,6 +104,8 @@ class Bridge:
         self._keeps_records = keeps_records and settings.records.keep
         self._stack = AsyncExitStack()
         self._is_in_haste = False
+        self._shared = shared
+        self._switchboard: Switchboard | None = None
         self.desk: FrontDesk
         self.port = 0
 
@@ -107,9 +119,10 @@ class Bridge:
         """Start the embedded model, if that is the model, and listen."""
         async with AsyncExitStack() as stack:
             settings = self.settings
-            if settings.model.provider == "embedded":
+            if settings.model.provider == "embedded" and not settings.model.url:  # else a parent has started it
                 settings = self.settings = await start_embedded_model(settings, self.clock, stack)
-            listener = listen(settings.server.host, settings.server.port)
+            server = settings.server
+            listener = listen(server.host, server.port, is_divided=server.workers > 1)
             stack.callback(listener.close)  # in case that nobody comes to serve it
             self.port = listener.getsockname()[1]
             if self._keeps_records:
@@ -124,14 +137,17 @@ class Bridge:
                 control=control,
                 tapes=tapes(settings, stack, self.metrics),
                 metrics=self.metrics,
+                calls=await self._places(stack),
                 model_leg=model_leg(settings),
                 observers=self._observers,
             )
             stack.push_async_callback(self._close_desk)
             if self.records is not None:
                 self.desk.recordings.told = self.records.observer.recording
+            if self._shared is not None:
+                self._switchboard = Switchboard(self.desk, self.recent, self.metrics.snapshot, self._shared)
             if settings.server.media_port:
-                await stack.enter_async_context(fast_door(settings, self.desk, self.clock))
+                await stack.enter_async_context(fast_door(settings, self._entrance(), self.clock))
             probing = asyncio.create_task(lag.probe(self.desk.calls, self.metrics), name="lag")
             stack.callback(probing.cancel)
             http = await stack.enter_async_context(await self._http_server(listener))
@@ -206,7 +222,7 @@ class Bridge:
         app = Quart("voicebridge")
         desk = self.desk
         hooks = Webhooks(
-            desk,
+            self._switchboard or desk,
             validator=desk.validator,
             fallback=desk.fallback_document,
             clock=self.clock,
@@ -218,9 +234,14 @@ class Bridge:
             probe = Probe(self._auth_token, self.settings.server.public_url, desk.validator, self.clock)
             app.register_blueprint(probe.blueprint())
         admin_token = self.settings.server.admin_token.get_secret_value()
-        app.register_blueprint(OperatorApi(desk, Calls(self.recent, self.records), admin_token).blueprint())
+        others = None if self._switchboard is None else self._switchboard.calls
+        api = OperatorApi(desk, Calls(self.recent, self.records, others), admin_token)
+        routes = api.blueprint()
+        if self._switchboard is not None:
+            elsewhere.connect(api, routes, app, self._switchboard)
+        app.register_blueprint(routes)
         app.register_error_handler(HTTPException, http_error)
-        door = MediaDoor(Entrance(desk, desk.refused), self.clock)
+        door = MediaDoor(self._entrance(), self.clock)
         app.add_websocket("/media", "media", door.serve)
         app.add_websocket("/media/<instance>", "media-of-instance", door.serve)
 
@@ -241,7 +262,18 @@ class Bridge:
 
     async def _numbers(self) -> Iterable[Snapshot]:
         """What Prometheus reads, of each process that is part of this bridge."""
-        return [self.metrics.snapshot()]
+        return [self.metrics.snapshot()] if self._switchboard is None else await self._switchboard.numbers()
+
+    async def _places(self, stack: AsyncExitStack) -> Admission[Driver]:
+        """Where calls have their places: among those of all processes, if there are several."""
+        limits = self.settings.limits
+        if self._shared is None and (register := several.register(self.settings)) is not None:
+            self._shared = await stack.enter_async_context(register)
+        return Admission(limits) if self._shared is None else SharedAdmission(limits, self._shared)
+
+    def _entrance(self) -> Entrance:
+        fetch = None if self._switchboard is None else self._switchboard.fetch
+        return Entrance(self.desk, self.desk.refused, fetch)
 
 
 def complete(settings: Settings) -> Settings:
@@ -249,6 +281,10 @@ def complete(settings: Settings) -> Settings:
     server, twilio = settings.server, settings.twilio
     if not server.public_url:
         server = server.model_copy(update={"public_url": REHEARSED_URL})
+        if server.workers > 1 and not server.media_url:
+            server = server.model_copy(update={"media_url": REHEARSED_MEDIA_URL})
+    if not server.instance and several.are_several(settings):
+        server = server.model_copy(update={"instance": several.made_up_instance()})
     if not (twilio.auth_token.get_secret_value() or twilio.insecure):
         update: dict[str, object] = {"auth_token": SecretStr(secrets.token_hex(16))}
         if not twilio.account_sid:
@@ -292,13 +328,12 @@ def model_leg(settings: Settings) -> type[ModelLeg]:
     return FastModelSocket
 
 
-def fast_door(settings: Settings, desk: FrontDesk, clock: Clock) -> FastDoor:
+def fast_door(settings: Settings, entrance: Entrance, clock: Clock) -> FastDoor:
     """The door for media streams on a port of its own."""
     from bridge.edge.caller_fast import FastDoor  # noqa: PLC0415 - the extra `fast` is needed only here
 
     server = settings.server
     listener = listen(server.host, server.media_port, key="server.media_port")
-    entrance = Entrance(desk, desk.refused)
     return FastDoor(entrance, clock, listener, max_message_bytes=settings.limits.max_message_bytes)
 
 
@@ -354,13 +389,3 @@ def call_control(settings: Settings, clock: Clock) -> CallControl:
     """The carrier's REST interface, with the account's credentials."""
     twilio = settings.twilio
     return CallControl(twilio.account_sid, twilio.auth_token.get_secret_value(), api_url=twilio.api_url, clock=clock)
-
-
-def listen(host: str, port: int, *, key: str = "server.port") -> socket.socket:
-    """A socket that listens; port 0 takes a free one. Raises BridgeError when the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=512)
-    except OSError as error:
-        message = f"cannot listen on {host}:{port} ({error.strerror}): stop what listens there, or set {key}"
-        raise BridgeError(message) from error

@@ -7,7 +7,6 @@ out.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 from datetime import UTC, datetime
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING
 from bridge.configuration import ConfigurationErrors, load
 from bridge.configuration import commands as configuration
 from bridge.errors import BridgeError, ConfigurationError
+from bridge.process import run as _run
 from bridge.replay import commands as tapes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Sequence
     from types import ModuleType
 
 FAILED, WRONG = 1, 2
@@ -75,8 +75,14 @@ def _serve(add: Callable[..., argparse.ArgumentParser]) -> None:
         "Run the bridge: webhooks, media WebSocket, health.",
         "voicebridge serve --config bridge.toml",
         "voicebridge serve                       # no file: the embedded model, on loopback",
+        "voicebridge serve --workers 4           # a process per core; needs server.media_port",
     )
-    parser.set_defaults(run=lambda options: _run(_commands().serve(_file(options), os.environ)))
+    parser.add_argument("--workers", metavar="N", default="", help="processes, instead of server.workers")
+    parser.set_defaults(run=lambda options: _run(_commands().serve(_file(options), _with_workers(options.workers))))
+
+
+def _with_workers(number: str) -> dict[str, str]:
+    return {**os.environ, "BRIDGE_SERVER__WORKERS": number} if number else dict(os.environ)
 
 
 def _call(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -325,11 +331,3 @@ def _kept() -> ModuleType:
 def _print(outcome: configuration.Outcome | tapes.Answer) -> int:
     print(outcome.text, file=sys.stderr if outcome.exit_code and not outcome.text.startswith("{") else sys.stdout)
     return outcome.exit_code
-
-
-def _run(main_of_command: Coroutine[None, None, int]) -> int:
-    try:
-        import uvloop  # noqa: PLC0415 - not to be had on Windows
-    except ImportError:
-        return asyncio.run(main_of_command)
-    return uvloop.run(main_of_command)

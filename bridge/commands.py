@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 import logging
-import signal
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bridge import leaving, log, reloading, rendezvous, standing, watch
-from bridge.app import Bridge
+from bridge import rendezvous, standing, watch
+from bridge.app import Bridge, complete
 from bridge.clock import Clock
 from bridge.configuration import load
 from bridge.errors import ConfigurationError
+from bridge.process import first, hangups, signals
 from bridge.reenactment import reenact
 from bridge.rehearsal import show
 from bridge.rehearsal.carrier import Carrier
@@ -26,13 +25,14 @@ from bridge.rehearsal.scenario import load as load_scenario
 from bridge.rendezvous import Credential
 from bridge.replay.commands import opened, reason_of, tapes_in
 from bridge.replay.plans import plan_of
-from bridge.wire.scrubbing import secrets_of
+from bridge.serving import log_as, reloading, until_told
+from bridge.several import media_routes, one_of
 from bridge.wire.tape import TapeError
+from bridge.workers import Workers
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Coroutine, Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from bridge.call.plan import Plan
@@ -45,31 +45,38 @@ _log = logging.getLogger("bridge")
 async def serve(file: Path | None, environ: Mapping[str, str]) -> int:
     """Run the bridge until SIGTERM or SIGINT; then let calls end within `drain_s`. A second signal ends it at once."""
     loaded = load(file, environ)
-    _log_as(loaded.settings)
+    log_as(loaded.settings)
     for notice in loaded.warnings:
         _log.warning("config.doubted", extra={"key": notice.key, "doubt": notice.message})
-    with _signals() as stop:
+    if loaded.settings.server.workers > 1:
+        return await _serve_by_workers(loaded.settings, file, environ)
+    with signals() as stop:
         async with Bridge(loaded.settings) as bridge:
-            with _findable(bridge, loaded.settings), _reloading(bridge, file, environ):
+            with _findable(bridge, loaded.settings), reloading(bridge, file, environ):
                 where = {"url": bridge.url, "public_url": bridge.settings.server.public_url}
                 _log.info("bridge.started", extra={**where, "model": bridge.settings.model.provider})
-                await stop.wait()
-                stop.clear()
-                await _first(bridge.drain(), stop.wait())
-            if stop.is_set():
-                bridge.hurry()
-            leaving.within(leaving.LEAVE_WITHIN_S)
+                await until_told(bridge, stop)
         _log.info("bridge.stopped")
     return 0
 
 
-def _log_as(settings: Settings, level: str = "", secrets: Iterable[str] = ()) -> None:
-    """Log as `[log]` says, or from another level on; no secret of the settings, nor these, gets into a line."""
-    log.set_up(
-        level=getattr(logging, (level or settings.log.level).upper()),
-        form=settings.log.format,
-        secrets={*secrets_of(settings), *secrets},
-    )
+async def _serve_by_workers(loaded: Settings, file: Path | None, environ: Mapping[str, str]) -> int:
+    """Run the bridge as several processes."""
+    with signals() as stop:
+        async with Workers(loaded, file, environ) as workers:
+            with _findable(workers, loaded), hangups(workers.reload):
+                settings = workers.settings
+                where = {"url": workers.url, "public_url": settings.server.public_url}
+                _log.info("bridge.started", extra={**where, "model": settings.model.provider, "pids": workers.pids})
+                await stop.wait()
+                stop.clear()
+                workers.leave()
+                await first(workers.wait_left(), stop.wait())
+                if stop.is_set():
+                    workers.leave()
+                code = await workers.wait_left()
+    _log.info("bridge.stopped")
+    return code
 
 
 async def call(file: Path | None, environ: Mapping[str, str], options: argparse.Namespace) -> int:
@@ -78,7 +85,7 @@ async def call(file: Path | None, environ: Mapping[str, str], options: argparse.
     chosen = {"from_": options.from_, "to": options.dial}
     scenario = dataclasses.replace(scenario, **{key: value for key, value in chosen.items() if value})
     settings = load(file, environ).settings
-    _log_as(settings, level="warning")  # what happens is on the timeline
+    log_as(settings, level="warning")  # what happens is on the timeline
     clock = Clock(options.rate)
     watching = watch.Watch()
     async with AsyncExitStack() as stack:
@@ -86,7 +93,7 @@ async def call(file: Path | None, environ: Mapping[str, str], options: argparse.
             url, credential = options.to.rstrip("/"), _credential(options.to, settings)
             transcript = watch.asked_of(url, credential.admin_token)
         else:
-            server = settings.server.model_copy(update={"port": 0})
+            server = one_of(settings, 0).server.model_copy(update={"port": 0, "workers": 1})
             tape = settings.tape.model_copy(update={"record": True, "directory": options.tape} if options.tape else {})
             settings = settings.model_copy(update={"server": server, "tape": tape})
             bridge = await stack.enter_async_context(
@@ -105,10 +112,8 @@ async def call(file: Path | None, environ: Mapping[str, str], options: argparse.
                 on_event=timeline,
             )
         )
-        if settings.server.media_port:
-            media = f"http://{urlsplit(url).hostname}:{settings.server.media_port}"
-            named = settings.server.media_url or f"wss://{urlsplit(credential.public_url).netloc}"
-            watching.carrier.route(named, media)
+        for public, port in media_routes(complete(settings).server).items():
+            watching.carrier.route(public, f"http://{urlsplit(url).hostname}:{port}")
         rehearsed = await rehearse(scenario, watching.carrier, transcript=transcript)
         timeline.close()
     if options.wav:
@@ -141,8 +146,8 @@ async def model(file: Path | None, environ: Mapping[str, str], options: argparse
         dialects=options.dialect,
         on_ready=lambda url: _line(f"listening on {url}"),
     )
-    with _signals() as stop:
-        await _first(serving, stop.wait())
+    with signals() as stop:
+        await first(serving, stop.wait())
     return 0
 
 
@@ -169,17 +174,6 @@ def _read(path: Path) -> tuple[Plan, Parts]:
         raise ConfigurationError(reason_of(error), source=str(path)) from error
 
 
-async def _first(*running: Coroutine[None, None, object]) -> None:
-    """Wait for the first of these to end, and end the others; a failure is raised."""
-    tasks = [asyncio.create_task(each) for each in running]
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
-
-
 def _line(text: str) -> None:
     print(text, flush=True)
 
@@ -200,36 +194,10 @@ def _credential(url: str, settings: Settings) -> Credential:
 
 
 @contextlib.contextmanager
-def _findable(bridge: Bridge, given: Settings) -> Iterator[None]:
+def _findable(bridge: Bridge | Workers, given: Settings) -> Iterator[None]:
     """Let `call --to` find the credential of a bridge that made up its own."""
     if given.twilio.auth_token.get_secret_value() or given.twilio.insecure:
         yield
         return
     with rendezvous.published(bridge.port, Credential.of(bridge.settings)):
         yield
-
-
-def _reloading(bridge: Bridge, file: Path | None, environ: Mapping[str, str]) -> AbstractContextManager[None]:
-    secrets = set(secrets_of(bridge.settings))
-
-    async def adopt(settings: Settings) -> None:
-        secrets.update(secrets_of(settings))
-        _log_as(bridge.given, secrets=secrets)
-        await bridge.adopt(settings)
-
-    return reloading.on_hangup(lambda: reloading.reload(file, environ, adopt))
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[asyncio.Event]:
-    """An event that SIGTERM and SIGINT set, inside the block."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    for number in numbers:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield stop
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)

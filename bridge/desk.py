@@ -61,6 +61,7 @@ class FrontDesk:
         model_leg: the client that opens sessions.
         metrics: counts what happens; by default for itself alone.
         tapes: records calls; None when they are not to be.
+        calls: where they have their places; by default this bridge's own.
         observers: told what happens.
     """
 
@@ -73,6 +74,7 @@ class FrontDesk:
         tapes: Tapes | None = None,
         model_leg: type[ModelLeg] = ModelSocket,
         metrics: Metrics | None = None,
+        calls: Admission[Driver] | None = None,
         observers: tuple[Observer, ...] = (),
     ) -> None:
         self.rules = rules
@@ -80,11 +82,7 @@ class FrontDesk:
         self.clock = clock
         self.metrics = metrics or Metrics()
         limits = settings.limits
-        self.calls: Admission[Driver] = Admission(
-            max_calls=limits.max_calls,
-            calls_per_minute_per_caller=limits.calls_per_minute_per_caller,
-            token_ttl_s=limits.token_ttl_s,
-        )
+        self.calls: Admission[Driver] = Admission(limits) if calls is None else calls
         self.metrics.watch(self.calls, limit=limits.max_calls)
         token = settings.twilio.auth_token.get_secret_value()
         server = settings.server
@@ -96,7 +94,7 @@ class FrontDesk:
         self._observers: tuple[Observer, ...] = (self.metrics, self.recordings, *observers)
         self._orders = Orders(self._document)
         self._transfers = Transfers(settings, control)
-        self.outbound = Outbound(control, rules, self.calls, self._begin_call)
+        self.outbound = Outbound(control, rules, self.calls, self.begin_call)
         self._answering: dict[str, asyncio.Task[str]] = {}
         self._requests = CarrierRequests(control, clock, self._url("after-stream"))
 
@@ -140,14 +138,14 @@ class FrontDesk:
             return self._turn_away(call.call_sid, "blocked", documents.reject())
         if line.hours and not Hours.parse(line.hours).is_open(datetime.now(UTC)):
             return self._turn_away(call.call_sid, "closed", self.fallback_document())
-        refusal = self.calls.refuse(call.call_sid, call.from_, self.clock.now())
+        refusal = await self.calls.admit(call.call_sid, call.from_, self.clock.now())
         if refusal is not None:
             return self._turn_away(call.call_sid, refusal.value, self.fallback_document())
         try:
             info = self._info(call, line)
             variables = await self.rules.variables(info)
             plan = self.rules.plan(info, variables, by_sip=bool(call.sip_call_id))
-            return self._connect(self._begin_call(plan, "call.answered", since=asked_at))
+            return self._connect(self.begin_call(plan, "call.answered", since=asked_at))
         except BaseException:
             self.calls.leave(call.call_sid)
             self.rules.end(call.call_sid)
@@ -244,6 +242,11 @@ class FrontDesk:
             return None
         return place.held
 
+    def knows(self, name: str) -> bool:
+        """Whether a call by this name, the carrier's or ours, is or was this process's, as far as is remembered."""
+        is_ours = name in self._answering or name in self._orders or self.outbound.is_dialling(name)
+        return is_ours or self.calls.find(name) is not None
+
     # What surrounds a call
 
     def connect_model(self, driver: Driver, endpoint: EndpointName) -> ModelLink:
@@ -325,7 +328,7 @@ class FrontDesk:
             if not driver.call.is_away:
                 driver.control(Shutdown() if politely else HangUp())
 
-    def _begin_call(self, plan: Plan, fact: str, *, since: float | None = None) -> Place[Driver]:
+    def begin_call(self, plan: Plan, fact: str, *, since: float | None = None) -> Place[Driver]:
         """Begin a call, and tell with this fact; `since` is when its webhook came, if that is why."""
         driver = Driver(plan, self, self._record_call)
         place = self.calls.place(plan.call_sid, driver, self.clock.now())

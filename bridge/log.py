@@ -12,6 +12,7 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from bridge.wire.scrubbing import Scrubber
@@ -133,7 +134,12 @@ class Words:
 
 
 def set_up(
-    *, stream: TextIO | None = None, level: int = logging.INFO, form: Format = "auto", secrets: Iterable[str] = ()
+    *,
+    stream: TextIO | None = None,
+    level: int = logging.INFO,
+    form: Format = "auto",
+    secrets: Iterable[str] = (),
+    instance: str = "",
 ) -> None:
     """Log to standard error, or to `stream`; `auto` is text on a terminal, JSON otherwise. For programs, not libraries.
 
@@ -142,16 +148,24 @@ def set_up(
         level: of this program's own lines.
         form: of the lines.
         secrets: what is masked wherever it turns up.
+        instance: which of several processes writes; stands in every line, if it is not empty.
     """
     out = stream or sys.stderr
     is_text = form == "text" or (form == "auto" and out.isatty())
     handler = logging.StreamHandler(out)
     handler.setFormatter(Masking(PlainFormatter() if is_text else JsonFormatter(), secrets))
+    if instance:
+        handler.addFilter(partial(_signed, instance))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     for name in OWN:
         logging.getLogger(name).setLevel(level)
+
+
+def _signed(instance: str, record: logging.LogRecord) -> bool:
+    record.instance = instance
+    return True
 
 
 def _word(value: object) -> str:

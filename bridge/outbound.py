@@ -157,13 +157,17 @@ class Outbound:
         """The call that the carrier speaks of, by our name of it where there is one, and by its own."""
         return self._calls.find(call_sid) or self._introduce(name, call_sid)
 
+    def is_dialling(self, name: str) -> bool:
+        """Whether this bridge is asking the carrier for a call that it named so."""
+        return name in self._dialled
+
     async def close(self) -> None:
         """Wait for the calls that are being asked for; the requests have their limits."""
         await asyncio.gather(*self._placing, return_exceptions=True)
 
     async def _place(self, request: CallRequest, control: CallControl) -> str:
         name = secrets.token_urlsafe(12)
-        if (refusal := self._calls.reserve(name)) is not None:
+        if (refusal := await self._calls.book(name)) is not None:
             raise NotPlacedError(refusal.value, "The bridge takes no further call at the moment.")
         try:
             own_number = await self._own_number(request.from_, control)
@@ -199,11 +203,12 @@ class Outbound:
         if dialled is None:
             return None
         dialled.call_sid = call_sid
-        self._calls.leave(name)
         info = msgspec.structs.replace(dialled.info, call_sid=call_sid, idempotency_key="")
         by_sip = info.to_number.startswith("sip")
         plan = self._rules.plan(info, dialled.variables, by_sip=by_sip, outgoing=dialled.outgoing)
-        return self._begin(plan, "call.placed")
+        place = self._begin(plan, "call.placed")
+        self._calls.leave(name)  # after it has its place by its own name: never is there one too few
+        return place
 
     def _order(self, request: CallRequest, own_number: str, name: str) -> OutboundCall:
         return OutboundCall(

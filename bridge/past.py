@@ -13,6 +13,7 @@ from bridge.records import reading  # noqa: TC001 - the types are read at run ti
 from bridge.records.unavailable import RecordsUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
     from datetime import datetime
 
     from sqlalchemy import RowMapping
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from bridge.recent import RecentCalls
     from bridge.records.keeper import Records
     from bridge.records.reading import CallRecord, Wanted
+
+    Others = Callable[[], Awaitable[list[Summary]]]
 
 _NAME = re.compile(r"[A-Za-z0-9]{1,64}")
 """What a CallSid can look like; nothing else is looked for."""
@@ -70,16 +73,19 @@ class Calls:
     Args:
         recent: those of this process.
         records: what is kept; None when nothing is.
+        others: gives the calls in other processes' memory, where there are any.
     """
 
-    def __init__(self, recent: RecentCalls, records: Records | None) -> None:
+    def __init__(self, recent: RecentCalls, records: Records | None, others: Others | None = None) -> None:
         self._recent = recent
         self._records = records
+        self._others = others
 
     async def page(self, wanted: Wanted, limit: int) -> Found:
         """The latest calls that are wanted. A call that is in memory is told of as it is there."""
-        recent = {(view.began_at, view.call_sid): view for view in self._recent}
-        found = {key: view.summary() for key, view in recent.items() if _is_wanted(view, wanted)}
+        elsewhere = [] if self._others is None else await self._others()
+        recent = {(view.began_at, view.call_sid): view for view in (*elsewhere, *self._views())}
+        found = {key: view for key, view in recent.items() if _is_wanted(view, wanted)}
         rows: Sequence[RowMapping] = ()
         is_complete = True
         if self._records is not None:
@@ -93,6 +99,9 @@ class Calls:
                 found[key] = _summary(row)
         latest = [found[key] for key in sorted(found, reverse=True)]
         return Found(latest[:limit], bool(latest) and max(len(latest), len(rows)) > limit, is_complete)
+
+    def _views(self) -> Iterable[Summary]:
+        return (view.summary() for view in self._recent)
 
     async def find(self, call_sid: str) -> CallDetails | None:
         """All that is known of a call; what is in memory goes before what is kept."""
@@ -116,7 +125,7 @@ class Calls:
             raise
 
 
-def _is_wanted(view: CallView, wanted: Wanted) -> bool:
+def _is_wanted(view: Summary, wanted: Wanted) -> bool:
     return (
         (wanted.since is None or view.began_at >= wanted.since)
         and (wanted.until is None or view.began_at < wanted.until)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from bridge.call.plan import Colleague, Plan
 from bridge.call.tools import tools_of
 from bridge.holding import hold_clip
@@ -80,6 +82,20 @@ class Planner:
             max_call_s=settings.limits.max_call_s,
         )
 
+    def adopted(self, plan: Plan) -> Plan:
+        """A plan that another bridge has made, with what it does not tell: keys and destinations are our own."""
+        settings = self._settings
+        colleagues = {
+            name: Colleague(_with_key(one.agent, settings.agents.get(name)), one.tools)
+            for name, one in plan.colleagues.items()
+        }
+        return msgspec.structs.replace(
+            plan,
+            agent=_with_key(plan.agent, settings.agents.get(plan.info.agent)),
+            colleagues=colleagues,
+            destinations=settings.destinations,
+        )
+
     def _tools(self, agent: Agent, *, by_sip: bool) -> tuple[Json, ...]:
         return tools_of(agent, self._settings, self._schemas, caller_by_sip=by_sip)
 
@@ -90,6 +106,10 @@ def _reachable(agents: Mapping[str, Agent], first: str) -> list[str]:
     for name in found:  # grows meanwhile
         found += [other for other in agents[name].hand_over_to if other not in found]
     return found
+
+
+def _with_key(agent: Agent, own: Agent | None) -> Agent:
+    return agent if own is None else agent.model_copy(update={"name": own.name, "api_key": own.api_key})
 
 
 def _filled(agent: Agent, values: Mapping[str, str]) -> Agent:

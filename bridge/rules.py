@@ -94,6 +94,10 @@ class RuleBook:
         """The plan of a call; `end` must be called when it is over, or has not begun after all."""
         return self._begin(info.call_sid).planner.plan(info, variables, by_sip=by_sip, outgoing=outgoing)
 
+    def adopted(self, plan: Plan) -> Plan:
+        """The plan of a call that another bridge has begun; `end` must be called when it is over."""
+        return self._begin(plan.call_sid).planner.adopted(plan)
+
     def of(self, call_sid: str) -> Rules:
         """The rules that a call goes by."""
         return self._of.get(call_sid, self._current)

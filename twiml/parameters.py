@@ -8,11 +8,8 @@ only a call that is not named is refused. Names of parameters are Twilio's (`doc
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping  # noqa: TC003 - whoever makes these values from plain data reads the annotations
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _CALL_SID = re.compile(r"CA[0-9a-f]{32}", re.IGNORECASE)
 TERMINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})

@@ -75,6 +75,10 @@ class CallOver(msgspec.Struct, frozen=True):
     status: str
 
 
+class Moved(msgspec.Struct, frozen=True):
+    """Another bridge goes on with the call: its stream has come there, before anybody has spoken."""
+
+
 class Shutdown(msgspec.Struct, frozen=True):
     """The bridge can wait no longer for this call."""
 
@@ -100,6 +104,7 @@ Control = (
     | PongReceived
     | StreamOver
     | CallOver
+    | Moved
     | Shutdown
     | FunctionResult
 )

@@ -28,6 +28,8 @@ class Ending(Enum):
     """The media stream went away or fell silent without a word from the carrier, and no other took its place."""
     NOT_CLAIMED = "not_claimed"
     """The webhook was answered, but the media stream never came, or could not be opened."""
+    MOVED = "moved"
+    """Another bridge has gone on with the call, because its media stream came there; it has its own ending there."""
     DRAINED = "drained"
     """The bridge was shut down and the call could not go on."""
     NOT_REACHED = "not_reached"

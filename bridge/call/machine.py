@@ -27,6 +27,7 @@ from bridge.call.controls import (
     MachineDetected,
     ModelConnected,
     ModelLost,
+    Moved,
     PongReceived,
     Say,
     Shutdown,
@@ -121,6 +122,11 @@ class Call:
     def is_ringing(self) -> bool:
         """Whether the bridge placed this call and nobody has answered it yet."""
         return self._life.caller is CallerLeg.RINGING
+
+    @property
+    def may_move(self) -> bool:
+        """Whether another bridge may go on with this call: its stream is awaited, and nobody has spoken yet."""
+        return self._life.caller is CallerLeg.AWAITED
 
     @property
     def is_away(self) -> bool:
@@ -277,6 +283,8 @@ class Call:
         match request:
             case Answered() if life.caller is CallerLeg.RINGING:
                 life.answered(now)
+            case Moved() if self.may_move:
+                life.finish(Ending.MOVED)
             case MachineDetected(answered_by=answered_by):
                 life.machine_detected(answered_by, now)
             case CalleeAnswered() if life.caller is CallerLeg.DETACHED:

@@ -13,7 +13,7 @@ from hypercorn.asyncio import serve as serve_http
 from hypercorn.config import Config
 from quart import Quart
 
-from bridge.app import call_control, listen
+from bridge.app import call_control
 from bridge.clock import Clock
 from bridge.configuration import load
 from bridge.doctor.arrival import NotReachedError, ask, client
@@ -24,6 +24,7 @@ from bridge.doctor.findings import Finding, Level, failed, ok, skipped
 from bridge.edge.window import BoundedReceive
 from bridge.errors import BridgeError
 from bridge.probe import Probe
+from bridge.several import listen
 from twiml.signature import Validator
 
 if TYPE_CHECKING:

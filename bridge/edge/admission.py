@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from bridge.edge.rates import CallerRates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from bridge.settings import Limits
 
 Held = TypeVar("Held")
-WINDOW_S = 60.0
-MAX_CALLERS = 10_000
-"""Callers whose recent calls are remembered; with more, the one who called longest ago is forgotten."""
 
 
 class Refused(Enum):
@@ -59,22 +57,21 @@ class Place(Generic[Held]):
 
 
 class Admission(Generic[Held]):
-    """The calls of one bridge. All in one step each, so two webhooks at once never share the last place."""
+    """The calls of one bridge. A place is taken in one step, so two webhooks at once never share the last one."""
 
-    def __init__(self, *, max_calls: int, calls_per_minute_per_caller: int, token_ttl_s: float) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.is_draining = False
-        self._max_calls = max_calls
-        self._per_minute = calls_per_minute_per_caller
-        self._token_ttl_s = token_ttl_s
+        self._max_calls = limits.max_calls
+        self._rates = CallerRates(limits.calls_per_minute_per_caller)
+        self._token_ttl_s = limits.token_ttl_s
         self._places: dict[str, Place[Held]] = {}
         self._parked: dict[str, Place[Held]] = {}
         self._reserved: set[str] = set()
-        self._recent: dict[str, deque[float]] = {}
 
     def limit(self, limits: Limits) -> None:
         """Have other limits from now on; calls that are there stay."""
         self._max_calls = limits.max_calls
-        self._per_minute = limits.calls_per_minute_per_caller
+        self._rates.per_minute = limits.calls_per_minute_per_caller
         self._token_ttl_s = limits.token_ttl_s
 
     def __len__(self) -> int:
@@ -83,19 +80,20 @@ class Admission(Generic[Held]):
     def __iter__(self) -> Iterator[Held]:
         return (place.held for place in [*self._places.values(), *self._parked.values()])
 
+    async def admit(self, call_sid: str, caller: str, now: float) -> Refused | None:
+        """Do what `refuse` does; where several bridges share the places, ask them."""
+        return self.refuse(call_sid, caller, now)
+
+    async def book(self, name: str) -> Refused | None:
+        """Do what `reserve` does; where several bridges share the places, ask them."""
+        return self.reserve(name)
+
     def refuse(self, call_sid: str, caller: str, now: float) -> Refused | None:
         """Why a new call of that caller is refused. If it is not, it has a place reserved: `place` it, or `leave`."""
         if (refusal := self._refuse()) is not None:
             return refusal
-        calls = self._recent.pop(caller, None) or deque()
-        self._recent[caller] = calls
-        while calls and calls[0] <= now - WINDOW_S:
-            calls.popleft()
-        if len(calls) >= self._per_minute:
+        if not self._rates.add(caller, now):
             return Refused.TOO_OFTEN
-        calls.append(now)
-        if len(self._recent) > MAX_CALLERS:
-            del self._recent[next(iter(self._recent))]
         self._reserved.add(call_sid)
         return None
 

@@ -97,6 +97,8 @@ class MediaDoor:
                     admitted = arrival.receive(_text(text))
                     if admitted is not None:
                         return *admitted, text
+                    if arrival.stray is not None and (driver := await arrival.fetch(arrival.stray)) is not None:
+                        return driver, arrival.stray, text
         except TimeoutError:
             arrival.overdue()
         return None

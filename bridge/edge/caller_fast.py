@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from picows import WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from bridge.clock import Clock, Timer
     from bridge.edge.driver import Driver
     from bridge.edge.entrance import Entrance
+    from bridge.wire.caller import StreamStarted
 
+MAX_KEPT = 1000
+"""Messages of a stream that are kept while its call is fetched from another bridge: 20 s of sound."""
 _PATH = re.compile(r"/media(/[^/?]+)?")
 
 
@@ -86,6 +90,8 @@ class _Stream(FastSocket):
         self._streams = streams
         self._driver: Driver | None = None
         self._waiting: Timer | None = None
+        self._fetching: asyncio.Task[None] | None = None
+        self._has_left = False
 
     def opened(self) -> None:
         """Wait for the `start` message."""
@@ -96,6 +102,7 @@ class _Stream(FastSocket):
     def left(self, code: int, reason: str) -> None:  # noqa: ARG002 - the carrier said why in its `stop`, or did not
         """Tell the call."""
         self._streams.discard(self)
+        self._has_left = True
         self._stop_waiting()
         if self._driver is not None:
             self._driver.caller_left(self)
@@ -115,12 +122,38 @@ class _Stream(FastSocket):
     def _arrive(self, text: bytes) -> None:
         admitted = self._arrival.receive(text)
         if admitted is not None:
-            self._stop_waiting()
-            self._driver, started = admitted
-            self.receive = self._driver.receive_caller
-            self._driver.attach(self, started, text)
+            self._admit(*admitted, text)
         elif self._arrival.is_refused:
             self._turn_away()
+        elif self._arrival.stray is not None:
+            self._fetching = asyncio.get_running_loop().create_task(self._fetch(self._arrival.stray, text))
+
+    async def _fetch(self, stray: StreamStarted, text: bytes) -> None:
+        """Wait for the call of a stray stream, while what else it sends is kept."""
+        kept: list[bytes] = []
+        self.receive = partial(self._keep, kept)
+        driver = await self._arrival.fetch(stray)
+        if driver is None:
+            self._turn_away()
+        elif self._has_left:
+            driver.attach(self, stray, text)
+            driver.caller_left(self)
+        else:
+            self._admit(driver, stray, text)
+            for message in kept:
+                self.receive(message)
+
+    def _keep(self, kept: list[bytes], text: bytes) -> None:
+        kept.append(text)
+        if len(kept) > MAX_KEPT:
+            self.receive = ignore
+            self.close(POLICY)
+
+    def _admit(self, driver: Driver, started: StreamStarted, text: bytes) -> None:
+        self._stop_waiting()
+        self._driver = driver
+        self.receive = driver.receive_caller
+        driver.attach(self, started, text)
 
     def _start_overdue(self) -> None:
         self._arrival.overdue()

@@ -9,13 +9,12 @@ A door brings the headers and the messages, and does what the verdict says.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 from bridge.wire.caller import StreamStarted, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bridge.edge.driver import Driver
 
 START_WITHIN_S = 10.0
@@ -26,6 +25,9 @@ CLOSE_WITHIN_S = 2.0
 WAITING_BYTES = 16 * 1024 * 1024
 """What may wait to be sent to the carrier, which takes ten minutes of sound ahead: more means that it does not read."""
 NORMAL, GOING_AWAY, POLICY = 1000, 1001, 1008
+
+
+Fetch = Callable[[StreamStarted], Awaitable["Driver | None"]]
 
 
 class Checks(Protocol):
@@ -44,11 +46,13 @@ class Entrance:
     Args:
         checks: decides who comes in.
         refused: told the reason of every stream that was turned away, to be counted.
+        fetch: brings the call of a stream that nobody here knows, from another bridge; None where there is none.
     """
 
-    def __init__(self, checks: Checks, refused: Callable[[str], None]) -> None:
+    def __init__(self, checks: Checks, refused: Callable[[str], None], fetch: Fetch | None = None) -> None:
         self.checks = checks
         self.refused = refused
+        self.fetch = fetch
 
     def is_signed(self, target: str, header: Callable[[str, str], str]) -> bool:
         """Whether the handshake may become a socket; if not, answer 403.
@@ -71,6 +75,8 @@ class Arrival:
     def __init__(self, entrance: Entrance) -> None:
         self.is_refused = False
         """Whether the socket must be closed with `POLICY`."""
+        self.stray: StreamStarted | None = None
+        """The `start` of a stream whose call may be another bridge's: `fetch` it before anything else is received."""
         self._entrance = entrance
         self._messages = 0
 
@@ -82,10 +88,20 @@ class Arrival:
             driver = self._entrance.checks.claim(started)
             if driver is not None:
                 return driver, started
-            self._refuse("stream_token")
+            if self._entrance.fetch is None:
+                self._refuse("stream_token")
+            else:
+                self.stray = started
         elif self._messages >= MAX_BEFORE_START:
             self._refuse("stream_start")
         return None
+
+    async def fetch(self, stray: StreamStarted) -> Driver | None:
+        """The call of a stray stream, which is here from now on; None when it `is_refused`."""
+        driver = None if self._entrance.fetch is None else await self._entrance.fetch(stray)
+        if driver is None:
+            self._refuse("stream_token")
+        return driver
 
     def overdue(self) -> None:
         """`START_WITHIN_S` have passed."""

@@ -30,7 +30,7 @@ class Server(Frozen):
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Processes, one per core; more than one need `media_port`."""
     instance: Annotated[str, address(r"[\w.-]{1,64}", "must be letters, digits, dots and dashes")] = ""
-    """This bridge's name in the stream's path; empty: made up at start."""
+    """This bridge's name in the stream's path, where several bridges or workers run; empty: made up then."""
 
 
 class Twilio(Frozen):

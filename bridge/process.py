@@ -1,0 +1,57 @@
+"""What a process that runs something needs around it: an event loop, and to be told when to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+
+def run(main: Coroutine[None, None, int]) -> int:
+    """Run to the end, on the faster event loop where it can be had; the exit code."""
+    try:
+        import uvloop  # noqa: PLC0415 - not to be had on Windows
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)
+
+
+@contextlib.contextmanager
+def signals() -> Iterator[asyncio.Event]:
+    """An event that SIGTERM and SIGINT set, inside the block."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def hangups(called: Callable[[], object]) -> Iterator[None]:
+    """Call this on each SIGHUP, inside the block."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, called)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+async def first(*running: Coroutine[None, None, object]) -> None:
+    """Wait for the first of these to end, and end the others; a failure is raised."""
+    tasks = [asyncio.create_task(each) for each in running]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()

@@ -1,0 +1,97 @@
+"""Redis that is not there, goes away and comes back; and a bridge that does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+
+import pytest
+
+from bridge.edge import shared_redis, shared_scripts
+from bridge.edge.shared import GoneError, SharedLostError, Verdict
+from bridge.errors import BridgeError, ConfigurationError
+from tests.integration.shared.conftest import MAX_CALLS, in_redis
+from tests.redis_server import RedisServer
+from tests.support import free_port
+
+
+@pytest.fixture(autouse=True)
+def quick_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else of these tests waits for the wall's clock."""
+    monkeypatch.setattr(shared_redis, "BEAT_S", 0.05)
+    monkeypatch.setattr(shared_scripts, "ALIVE_S", 0.5)
+
+
+async def test_bridge_does_not_start_without_its_redis_and_says_where_it_looked() -> None:
+    """One sentence with the way out, and no password in it."""
+    port = free_port()
+    with pytest.raises(BridgeError) as refused:
+        await in_redis(f"redis://user:a-password@127.0.0.1:{port}/0", "a").__aenter__()
+
+    assert f"cannot reach Redis at 127.0.0.1:{port} " in str(refused.value)
+    assert "shared.url" in str(refused.value)
+    assert "a-password" not in str(refused.value)
+
+
+async def test_bridge_without_the_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra is named."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    with pytest.raises(ConfigurationError, match=r"shared\.url: .*voicebridge\[redis\]"):
+        in_redis("redis://127.0.0.1:1", "a")
+
+
+async def test_redis_that_is_lost_holds_nobody_up_and_is_told_all_when_it_is_back(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Questions fail at once meanwhile; what began and what ended without it is right afterwards, on an empty Redis."""
+    caplog.set_level(logging.INFO)
+    async with in_redis(redis_server.url, "a") as a, in_redis(redis_server.url, "b") as b:
+        for number in range(3):
+            await a.admit(f"CA{number}", "")
+        redis_server.stop()
+        with pytest.raises(SharedLostError):
+            await b.admit("CA9", "")
+        with pytest.raises(GoneError):
+            await b.ask("a", b"?")
+        a.leave("CA0")
+        a.take("CA3")
+        redis_server.start()
+        async with asyncio.timeout(10):
+            while b.is_lost or "a" != await b.owner("CA1"):  # noqa: ASYNC110 - what Redis knows sets no event here
+                await asyncio.sleep(0.05)
+        verdicts = [await b.admit(f"CA1{number}", "") for number in range(3)]
+
+    assert [Verdict.ADMITTED] * (MAX_CALLS - 3) + [Verdict.FULL] == verdicts
+    events = [record.getMessage() for record in caplog.records]
+    assert "shared.lost" in events
+    assert "shared.regained" in events
+
+
+async def test_places_of_a_bridge_that_died_are_free_when_its_heartbeat_is_missed(redis_server: RedisServer) -> None:
+    """Its calls are known as those of somebody who is gone."""
+    async with AsyncExitStack() as dying, in_redis(redis_server.url, "b") as b:
+        a = await dying.enter_async_context(in_redis(redis_server.url, "a"))
+        for number in range(MAX_CALLS):
+            await a.admit(f"CA{number}", "")
+        full = await b.admit("CA9", "")
+        for task in a._tasks:  # noqa: SLF001 - a process that is killed lets go of nothing
+            task.cancel()
+        async with asyncio.timeout(10):
+            while (verdict := await b.admit("CA9", "")) is Verdict.FULL:  # noqa: ASYNC110 - it is Redis that forgets
+                await asyncio.sleep(0.05)
+
+        assert (Verdict.FULL, Verdict.ADMITTED) == (full, verdict)
+        assert "a" == await b.owner("CA0")
+        assert "b" == await b.claim("CA0")
+
+
+async def test_bridge_that_leaves_takes_its_places_along(redis_server: RedisServer) -> None:
+    """At once, without waiting for a heartbeat that is missed."""
+    async with in_redis(redis_server.url, "b") as b:
+        async with in_redis(redis_server.url, "a") as a:
+            for number in range(MAX_CALLS):
+                await a.admit(f"CA{number}", "")
+
+        assert Verdict.ADMITTED == await b.admit("CA9", "")
