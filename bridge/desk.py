@@ -81,9 +81,8 @@ class FrontDesk:
         settings = rules.settings
         self.clock = clock
         self.metrics = metrics or Metrics()
-        limits = settings.limits
-        self.calls: Admission[Driver] = Admission(limits) if calls is None else calls
-        self.metrics.watch(self.calls, limit=limits.max_calls)
+        self.calls: Admission[Driver] = Admission(settings.limits) if calls is None else calls
+        self.metrics.watch(self.calls, limit=settings.limits.max_calls)
         token = settings.twilio.auth_token.get_secret_value()
         server = settings.server
         self.validator = Validator([token], server.public_url, server.media_url) if token else None
