@@ -388,11 +388,8 @@ class FrontDesk:
         return documents.connect_stream(self._stream(place), self.recordings.consent)
 
     def _stream(self, place: Place[Driver]) -> documents.Stream:
-        server = self.settings.server
-        base = server.media_url or "wss://" + server.public_url.partition("://")[2]
-        path = f"/media/{server.instance}" if server.instance else "/media"
         return documents.Stream(
-            url=base.rstrip("/") + path,
+            url=self.settings.server.stream_url,
             token=place.token,
             action=f"{self._url('after-stream')}?stream={place.streams}",
             status_callback=self._url("stream-status"),

@@ -32,6 +32,12 @@ class Server(Frozen):
     instance: Annotated[str, address(r"[\w.-]{1,64}", "must be letters, digits, dots and dashes")] = ""
     """This bridge's name in the stream's path, where several bridges or workers run; empty: made up then."""
 
+    @property
+    def stream_url(self) -> str:
+        """Where a media stream is opened: the address that stands in the answer to a call, and that is signed."""
+        base = self.media_url or "wss://" + self.public_url.partition("://")[2]
+        return base.rstrip("/") + (f"/media/{self.instance}" if self.instance else "/media")
+
 
 class Twilio(Frozen):
     """`[twilio]`: the carrier."""
