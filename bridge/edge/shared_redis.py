@@ -70,7 +70,6 @@ class SharedByRedis:
         self.address = address
         self.is_lost = False
         """Whether Redis cannot be reached at the moment."""
-        self.times_lost = 0
         self._url = url
         self._secret = secret.encode()
         self._limits = (str(max_calls), str(calls_per_minute_per_caller))
@@ -312,7 +311,6 @@ class SharedByRedis:
     def _lost(self, error: BaseException) -> None:
         if not self.is_lost:
             self.is_lost = self._must_tell_all = True
-            self.times_lost += 1
             _log.error("shared.lost", extra={"reason": type(error).__name__})
 
 
