@@ -309,7 +309,10 @@ async def start_embedded_model(settings: Settings, clock: Clock, stack: AsyncExi
     path = settings.rehearsal.dialogue
     dialogue = Dialogue.load(path) if path else Dialogue.default()
     speech = await stack.enter_async_context(Speech())
-    server = EmbeddedModel(speech=speech, dialogue=dialogue, clock=clock, dialects=settings.model.dialect)
+    faults = settings.rehearsal.faults
+    server = EmbeddedModel(
+        speech=speech, dialogue=dialogue, clock=clock, dialects=settings.model.dialect, faults=faults
+    )
     url = (await stack.enter_async_context(server)).url
     update: dict[str, object] = {"model": settings.model.model_copy(update={"url": url})}
     if "agents" not in settings.model_fields_set:

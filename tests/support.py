@@ -20,7 +20,7 @@ from bridge.rehearsal.carrier import Call, Callee, Caller, Carrier, Params
 from bridge.rehearsal.mind import Dialogue
 from bridge.rehearsal.model import EmbeddedModel
 from bridge.rehearsal.realtime.scripted import TONE, ScriptedMind, ScriptedSpeech
-from bridge.settings import Settings
+from bridge.settings import ModelFault, Settings
 
 if TYPE_CHECKING:
     from bridge.call.actions import Said
@@ -145,11 +145,13 @@ async def start(
     door: str = "plain",
     rate: float = RATE,
     tapes: Path | None = None,
+    faults: Iterable[dict[str, object]] = (),
     **tables: Any,  # noqa: ANN401 - whatever a table of the settings may hold
 ) -> Rehearsal:
     """Start a rehearsal: `replies` of the model in order, what it `heard`, who can be called, and settings by table.
 
-    Its calls are recorded in the folder `tapes`, if one is named; records are kept where a table `storage` says so.
+    The model does wrong what `faults` say, connection by connection. Its calls are recorded in the folder `tapes`, if
+    one is named; records are kept where a table `storage` says so.
     A `mouth` speaks instead of a tone. With the `fast` door, media streams come in on a port of their own, and both
     legs are carried by picows.
     """
@@ -160,7 +162,14 @@ async def start(
     endpoint = {"provider": "compatible", "api_key": "a-rehearsed-key"} | tables.pop("model", {})
     dialects = endpoint.get("dialect", "ga")
     model = await stack.enter_async_context(
-        EmbeddedModel(speech=speech, dialogue=Dialogue.default(), clock=clock, mind=lambda _: mind, dialects=dialects)
+        EmbeddedModel(
+            speech=speech,
+            dialogue=Dialogue.default(),
+            clock=clock,
+            mind=lambda _: mind,
+            dialects=dialects,
+            faults=[ModelFault.model_validate(fault) for fault in faults],
+        )
     )
     carrier = await stack.enter_async_context(
         Carrier(

@@ -23,7 +23,7 @@ from bridge.call.answers import Answers, Loudness, code_of
 from bridge.call.breaks import Breaks, has_heard
 from bridge.call.ending import Ending
 from bridge.call.functions import error
-from bridge.call.hold import Hold
+from bridge.call.hold import SLOW_S, Hold
 from bridge.call.keys import Keys
 from bridge.call.memory import Memory
 from bridge.call.playout import Playout
@@ -382,8 +382,10 @@ class Conversation:
             self._session.control_turns(server_answers=self.server_may_answer)
         if responses.next_kind in FIRST or not (speaking or self.answering.awaits_server):
             responses.ask(now)
-        if self.hold.is_on and not responses.is_busy:
+        if not (responses.is_busy or self.answering.awaits_server):
             self.hold.stop()
+        elif not (playing or speaking):
+            self.hold.expect(now, within_s=SLOW_S)
         waits = self.answering.awaits_server or self._acts.is_pending
         busy = playing or speaking or responses.is_busy or self._functions.is_busy
         self._silence.watch(now, quiet=not (busy or waits))

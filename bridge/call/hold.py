@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from bridge.call.playout import Playout
 
 SILENT_FOR_S = 1.2
-"""How long the line may be silent before the clip; the caller is promised to hear something within 2 s."""
+"""How long the line may be silent without a session; the caller is promised to hear something within 2 s."""
+SLOW_S = 4.0
+"""How long the line may be silent while a session is to answer."""
 PAUSE_S = 1.5
 """Between the clip's end and its repetition."""
 OVERDUE_S = 3.0
@@ -43,18 +45,21 @@ class Hold:
         self._playout = playout
         self._inbound = inbound
         self._is_playing = False
+        self._due_at = 0.0
 
-    def expect(self, now: float) -> None:
-        """Nobody speaks from now on: play the clip when the line has been silent for a moment."""
-        if self._clip and not self.is_on:
+    def expect(self, now: float, *, within_s: float = SILENT_FOR_S) -> None:
+        """Nobody speaks from now on: play the clip when the line has been silent for so long."""
+        if self._is_playing or not self._clip:
+            return
+        if not self.is_on or now + within_s < self._due_at:
             self.is_on = True
-            self._deadlines.set("hold", now + SILENT_FOR_S)
+            self._set(now + within_s)
 
     def due(self, now: float) -> None:
         """The line has been silent for long enough, unless what the bot said before is still being heard."""
         unheard_ms = self._playout.unheard_ms(self._inbound.clock_ms)
         if unheard_ms:
-            self._deadlines.set("hold", now + unheard_ms / 1000 + SILENT_FOR_S)
+            self._set(now + unheard_ms / 1000 + SILENT_FOR_S)
             return
         size_bytes = size_of(self._clip)
         self._is_playing = True
@@ -66,7 +71,7 @@ class Hold:
         """All that was sent is heard: if that was the clip, it is repeated."""
         if self._is_playing:
             self._is_playing = False
-            self._deadlines.set("hold", now + PAUSE_S)
+            self._set(now + PAUSE_S)
 
     def stop(self) -> None:
         """Something else is to be heard, or the caller speaks: the clip ends at once."""
@@ -82,3 +87,7 @@ class Hold:
         """The stream is gone, and with it whatever was playing."""
         self.is_on = self._is_playing = False
         self._deadlines.clear("hold")
+
+    def _set(self, when: float) -> None:
+        self._due_at = when
+        self._deadlines.set("hold", when)

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from bridge.settings import Dialect
     from bridge.wire.model import Response
 
-CREATED_WITHIN_S = 10.0
+CREATED_WITHIN_S = 6.0
 """How long the server may take to begin a response that was asked for."""
-PROGRESS_WITHIN_S = 15.0
+PROGRESS_WITHIN_S = 10.0
 """How long an active response may show no sign of life."""
 CANCELLED_WITHIN_S = 5.0
 RETRY_AFTER_S = 0.5
@@ -282,9 +282,6 @@ class Responses:
             self._deadlines.set(name, self._progress_at + PROGRESS_WITHIN_S)
             return False
         self._outbox.happened("response.stalled", waiting_for=name.removeprefix("response."))
-        if self.active is not None:
-            self._cancel(now)
-        self._asked = None
         return True
 
     def session_over(self) -> tuple[Active | None, Wish | None]:

@@ -10,8 +10,10 @@ import asyncio
 import json
 import logging
 from collections import deque
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Self
+from weakref import WeakKeyDictionary
 
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosedError
@@ -21,6 +23,7 @@ from bridge.errors import LocalProtocolError
 from bridge.rehearsal.mind import Mind
 from bridge.rehearsal.realtime.beta import BetaDialect
 from bridge.rehearsal.realtime.door import OPENAI_PATH, Denied, Door
+from bridge.rehearsal.realtime.faults import FaultPlan, FaultySink
 from bridge.rehearsal.realtime.ga import GaDialect
 from bridge.rehearsal.realtime.items import new_id
 from bridge.rehearsal.realtime.outbox import Outbox
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from bridge.rehearsal.realtime.dialect import Dialect, DialectName
     from bridge.rehearsal.realtime.door import Admission, ServedDialects
     from bridge.rehearsal.realtime.ports import MindLike, SpeechLike
+    from bridge.settings import ModelFault
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +76,7 @@ class EmbeddedModel:
         limits: what one session may take.
         max_sessions: how many clients there may be at once; another is answered with HTTP 429.
         max_waiting_events: how many events may wait for a client that does not read, before it is cut off.
+        faults: what goes wrong, connection by connection; see `bridge.rehearsal.realtime.faults`.
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class EmbeddedModel:
         limits: Limits | None = None,
         max_sessions: int = 100,
         max_waiting_events: int = 10_000,
+        faults: Sequence[ModelFault] = (),
     ) -> None:
         self._speech = speech
         self._dialogue = dialogue
@@ -104,6 +110,8 @@ class EmbeddedModel:
         self._limits = limits or Limits()
         self._max_sessions = max_sessions
         self._max_waiting_events = max_waiting_events
+        self._faults = FaultPlan(faults)
+        self._faulty: WeakKeyDictionary[ServerConnection, ModelFault] = WeakKeyDictionary()
         self._server: Server | None = None
         self._live = 0
         self._sessions: deque[Session] = deque(maxlen=_REMEMBERED_SESSIONS)
@@ -146,6 +154,9 @@ class EmbeddedModel:
         """Let a client in (None), or answer it by HTTP."""
         try:
             self._admit(request)
+            fault = self._faults.next()
+            if fault is not None:
+                self._faulty[connection] = fault
         except Denied as denied:
             response = connection.respond(denied.status, json.dumps(denied.body()))
             del response.headers["Content-Type"]
@@ -168,8 +179,12 @@ class EmbeddedModel:
             await _refuse_beta(socket)
             return
         outbox = Outbox(socket, max_events=self._max_waiting_events, max_bytes=_MAX_WAITING_BYTES)
+        fault = self._faulty.get(socket)
+        limits = self._limits
+        if fault is not None and fault.kind == "expire":
+            limits = replace(limits, max_session_s=fault.after_s)
         session = Session(
-            outbox,
+            FaultySink(outbox, fault) if fault is not None else outbox,
             _DIALECTS[admission.dialect](),
             model=admission.model,
             deployments=admission.deployments,
@@ -177,7 +192,7 @@ class EmbeddedModel:
             mind=self._mind(self._dialogue),
             clock=self._clock,
             pacing=self._pacing,
-            limits=self._limits,
+            limits=limits,
         )
         self._sessions.append(session)
         self._live += 1

@@ -31,7 +31,7 @@ from bridge.settings.agent import (
 from bridge.settings.calls import Destination, Fallback, Limits, Line
 from bridge.settings.functions import Collect, Function, Mcp
 from bridge.settings.model import OPENAI_URL, Dialect, Endpoint, Model, Provider, model_for
-from bridge.settings.operations import Recording, Records, Rehearsal, Shared, Storage, Tape
+from bridge.settings.operations import ModelFault, Recording, Records, Rehearsal, Shared, Storage, Tape
 from bridge.settings.server import Server, Twilio
 from bridge.settings.watching import Log, Otel
 
@@ -56,6 +56,7 @@ __all__ = [
     "Mcp",
     "Message",
     "Model",
+    "ModelFault",
     "NamedFunction",
     "NamedMcp",
     "NoiseReduction",

@@ -36,11 +36,45 @@ class Tape(Frozen):
     """Whether they hold the sound."""
 
 
+class ModelFault(Frozen):
+    """`[[rehearsal.faults]]`: something that the embedded model does wrong, to see what callers hear then."""
+
+    kind: Literal[
+        "refuse",
+        "unconfirmed",
+        "formats",
+        "drop",
+        "stall",
+        "fail",
+        "empty",
+        "silent",
+        "nonsense",
+        "expire",
+    ]
+    """What goes wrong; see the embedded server's own page."""
+    times: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How many connections, one after the other, have this fault."""
+    status: Annotated[int, Field(ge=400, le=599)] = 503
+    """`refuse`: the HTTP status."""
+    code: str = ""
+    """`refuse`, `fail`: the error's code; `drop`: the reason of the close."""
+    response: Annotated[int, Field(ge=1, le=1000)] = 1
+    """From which response of the connection on."""
+    responses: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How many responses."""
+    deltas: Annotated[int, Field(ge=0, le=1000)] = 3
+    """`drop`: after how many pieces of an answer; a function call is cut at once."""
+    after_s: Annotated[float, Field(gt=0, le=3600)] = 60
+    """`expire`: how long a session may last."""
+
+
 class Rehearsal(Frozen):
     """`[rehearsal]`: the embedded model."""
 
     dialogue: Path | None = None
     """What it says, a dialogue file; unset: the one that is shipped."""
+    faults: tuple[ModelFault, ...] = ()
+    """What it does wrong, in the order of its connections; after the last all is well."""
 
 
 class Records(Frozen):

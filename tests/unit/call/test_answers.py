@@ -239,7 +239,7 @@ def test_end_of_a_response_gets_lost() -> None:
     rig.run(2000)
 
     assert [{"reason": "response_overdue", "code": ""}] == facts("model.lost", rig.log)
-    assert ("completed", []) == (rig.server.responses[-1].status, rig.endings)
+    assert (2, "completed", []) == (len(rig.server.responses), rig.server.responses[-1].status, rig.endings)
 
 
 def test_end_of_a_response_gets_lost_and_the_caller_speaks_on() -> None:
