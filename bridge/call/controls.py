@@ -8,6 +8,9 @@ import msgspec
 class ModelConnected(msgspec.Struct, frozen=True):
     """The session's socket is open; nothing is configured yet."""
 
+    unix_s: float = 0
+    """The wall clock's time, in which the server says how long the session lasts; 0: not known."""
+
 
 class ModelLost(msgspec.Struct, frozen=True):
     """The session cannot be had, or is gone: `reason` is from a closed list, `code` the server's or the socket's."""

@@ -92,6 +92,8 @@ class Conversation:
         self._silence = Silence(plan.agent.silence, deadlines)
         self._is_greeting = bool(plan.agent.greeting_message)
         self._has_greeted = False
+        self.is_quiet = False
+        """Whether nobody speaks and nothing is on its way, as `settle` has found."""
         self.answers = Answers(loudness)
         self.waits = Waits(outbox)
         self.answering = Answering(outbox, deadlines, self.responses, self.turns, session)
@@ -388,7 +390,8 @@ class Conversation:
             self.hold.expect(now, within_s=SLOW_S)
         waits = self.answering.awaits_server or self._acts.is_pending
         busy = playing or speaking or responses.is_busy or self._functions.is_busy
-        self._silence.watch(now, quiet=not (busy or waits))
+        self.is_quiet = not (busy or waits)
+        self._silence.watch(now, quiet=self.is_quiet)
         return None
 
     @property

@@ -154,6 +154,7 @@ class Life:
         self._is_parked = False
         if self.sessions.leg is ModelLeg.GONE:
             self.sessions.open(now, "returned")
+        self.sessions.watch(now)
         self._outbox.happened("call.returned", errand=errand.order.kind, outcome=errand.outcome)
         self._talk.came_back(errand, now)
 
@@ -215,6 +216,8 @@ class Life:
                 self._talk.leave_message(self._message, now)
                 self._message = ""
             self.do(self._talk.settle(now), now)
+            if self._talk.is_quiet and self.is_up:
+                self.sessions.quiet(now)
         elif self.caller is CallerLeg.UP and self.sessions.leg is ModelLeg.GONE:
             self._end_without_model(now)
         elif self.caller is CallerLeg.UP:

@@ -260,8 +260,8 @@ class Call:
     def _control(self, request: Control, now: float) -> None:
         life, talk = self._life, self._talk
         match request:
-            case ModelConnected() if life.sessions.leg is ModelLeg.CONNECTING:
-                life.sessions.connected(now)
+            case ModelConnected(unix_s=unix_s) if life.sessions.leg is ModelLeg.CONNECTING:
+                life.sessions.connected(now, unix_s)
             case ModelLost(reason=reason, code=code):
                 life.sessions.lose(reason, now, code=code)
             case FunctionResult(call_id=call_id, output=output):
@@ -313,7 +313,7 @@ class Call:
                 life.stream_left(now, is_clean=False)
             case "errand.overdue":
                 life.errand_overdue(now)
-            case "model.retry" | "model.readied" | "model.restored" | "session.confirmed":
+            case "model.retry" | "model.readied" | "model.restored" | "session.confirmed" | "session.limit":
                 life.sessions.due(name, now)
             case "hold":
                 self._talk.hold.due(now)

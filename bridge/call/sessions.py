@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge.call.actions import CloseModel, ConnectModel
 from bridge.call.failures import is_fatal
+from bridge.call.lifetime import Lifetime
 from bridge.call.recovery import PATIENCE_S, Recovery
 from bridge.call.responses import Refusal
 from bridge.call.states import ModelLeg, move_model
@@ -70,6 +71,7 @@ class Sessions:
         self._is_needed = is_needed
         self._given_up = given_up
         self._recovery = Recovery(plan)
+        self._lifetime = Lifetime(deadlines)
         self._cause = ""
         self._why = ("", "")
         self._connecting_at = self._give_up_at = 0.0
@@ -97,9 +99,10 @@ class Sessions:
         if recovery.has_another:
             self._deadlines.set("model.readied", now + PATIENCE_S)
 
-    def connected(self, now: float) -> None:
+    def connected(self, now: float, unix_s: float) -> None:
         """The session's socket is open: configure it."""
         self.leg = move_model(self.leg, ModelLeg.CONFIGURING)
+        self._lifetime.began(now, unix_s)
         self._session.configure(now, server_answers=self._talk.server_may_answer)
 
     def updated(self, session: dict[str, object], now: float) -> bool:
@@ -113,6 +116,7 @@ class Sessions:
         self.leg = move_model(self.leg, ModelLeg.READY)
         self.is_ready = True
         self._clear_deadlines()
+        self._lifetime.confirmed(session.get("expires_at"), now)
         self._outbox.happened("model.readied", took_ms=round((now - self._connecting_at) * 1000))
         self._replaced(now)
         self._talk.session_begun(now)
@@ -122,6 +126,20 @@ class Sessions:
             self._outbox.happened("caller.audio_dropped", dropped_ms=self._inbound.dropped_ms)
             self._inbound.dropped_ms = 0
         return True
+
+    def watch(self, now: float) -> None:
+        """The call is back from an errand, for which all deadlines were given up."""
+        self._lifetime.watch(now)
+
+    def quiet(self, now: float) -> None:
+        """Nobody speaks, and nothing is on its way: the time to leave a session that is about to end."""
+        if self.is_ready and self._lifetime.is_ending:
+            self._renew(now)
+
+    def _renew(self, now: float) -> None:
+        """Take another session before this one ends by itself: what the caller says meanwhile is kept for it."""
+        self.close(now)
+        self.open(now, "limit")
 
     def _replaced(self, now: float) -> None:
         if not self._cause:
@@ -217,6 +235,9 @@ class Sessions:
             self.lose("session_unconfirmed", now)
         elif name == "model.readied":
             self.lose("timed_out", now)
+        elif name == "session.limit":
+            if self._lifetime.due(now) and self._is_needed():
+                self._renew(now)
         else:
             self._why = ("timed_out", "") if self.leg is not ModelLeg.WAITING else self._why
             self.close(now)
@@ -235,6 +256,7 @@ class Sessions:
             self._outbox.do(CloseModel())
         self.leg = ModelLeg.GONE
         self.is_ready = False
+        self._lifetime.over()
         self._clear_deadlines()
 
     def _clear_deadlines(self) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import re
 import socket
 import ssl
+import time
 from abc import ABC, abstractmethod
 from functools import cache
 from typing import TYPE_CHECKING
@@ -145,7 +146,7 @@ class ModelLeg(ABC):
         """Close the socket when what waits has gone out; or give up opening it."""
 
     def _connected(self) -> None:
-        self._driver.control(ModelConnected())
+        self._driver.control(ModelConnected(time.time()))
 
     def _lost(self, reason: str, code: str = "") -> None:
         if not self._is_closed:

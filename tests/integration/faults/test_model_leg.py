@@ -12,7 +12,7 @@ from bridge.rehearsal.conversation import FunctionCall, Reply
 from bridge.rehearsal.sound import is_loud
 from tests.peers import Model
 from tests.shop import Gate, Wire, asks
-from tests.support import Rehearsal, Start
+from tests.support import Rehearsal, Start, speech
 
 HELLO = Reply(speech="Hello there.")
 LONG = Reply(speech="The shop is open from nine to five on every day but Sunday and on holidays it is closed all day.")
@@ -26,6 +26,8 @@ SOON_S = 2.0
 """How soon the caller is promised to hear something when a session is lost."""
 LATE_S = 0.8
 """What a busy machine may add to that, at ten times real time."""
+CALM_RATE = 4.0
+"""For calls in which many short silences follow each other."""
 REFUSED = {"kind": "refuse", "status": 503}
 
 
@@ -162,7 +164,7 @@ async def test_caller_hears_the_clip_while_the_endpoint_is_away(rehearsal: Start
     """Something within two seconds, again and again, and then the answer."""
     faults = [{"kind": "drop", "response": 2, "deltas": 0}, REFUSED | {"times": 3}]
     run = await rehearsal(
-        [HELLO, LONG, SHORT], heard=HEARD, faults=faults, agent=PATIENT, model={"restore_within_s": 60}
+        [HELLO, LONG, SHORT], heard=HEARD, faults=faults, agent=PATIENT, model={"restore_within_s": 60}, rate=CALM_RATE
     )
     call, silence_s = await talk(run, said(run, 2))
 
@@ -183,6 +185,7 @@ async def test_endpoint_does_not_come_back(rehearsal: Start) -> None:
         faults=faults,
         fallback={"say": SORRY},
         model={"restore_within_s": 12},
+        rate=CALM_RATE,
         agent=PATIENT,
     )
     call, silence_s = await talk(run, lambda: False)
@@ -296,3 +299,25 @@ async def test_second_endpoint_takes_over_in_the_middle_of_a_call(rehearsal: Sta
 
     assert [("lost", "standby")] == [(fact["cause"], fact["endpoint"]) for fact in run.seen.of("session.replaced")]
     assert 1 == len(model.sessions)
+
+
+async def test_session_reaches_its_limit(rehearsal: Start, wire: Wire) -> None:
+    """It is left before, in a quiet moment: the caller notices nothing, and the conversation goes on."""
+    run = await rehearsal([HELLO, SHORT, SHORT], heard=HEARD, faults=[{"kind": "expire", "after_s": 20}], agent=PATIENT)
+
+    async def script(call: Call) -> None:
+        await asks(call)
+        await call.until(said(run, 2))
+        await call.until(replaced(run))
+        await run.clock.sleep(1)
+        await call.say(speech(1.5))
+        await call.until(said(run, 3))
+        call.hang_up()
+
+    call = await run.dial(script)
+    await call.ended()
+
+    assert ["limit"] == [fact["cause"] for fact in run.seen.of("session.replaced")]
+    assert ([], []) == (run.seen.of("model.lost"), call.told)
+    assert "From nine to five." in wire.messages()
+    assert 3 == len(run.seen.bot_words())
