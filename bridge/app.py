@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
 from pydantic import SecretStr
-from quart import Quart
+from quart import Quart, request
 from werkzeug.exceptions import HTTPException
 
 from bridge import elsewhere, health, reloading, several
@@ -27,7 +27,7 @@ from bridge.edge.admission_shared import SharedAdmission
 from bridge.edge.caller import MediaDoor
 from bridge.edge.entrance import Entrance
 from bridge.edge.functions import FunctionRunner
-from bridge.edge.http import HttpServer
+from bridge.edge.http import HttpServer, peer_of
 from bridge.edge.model import ModelSocket
 from bridge.edge.recorder import Tapes
 from bridge.edge.window import BoundedReceive
@@ -228,6 +228,7 @@ class Bridge:
             clock=self.clock,
             refused=desk.refused,
             insecure=desk.validator is None,
+            believed=lambda: peer_of(request.scope).believe(),
         )
         app.register_blueprint(hooks.blueprint())
         if desk.validator is not None:

@@ -50,6 +50,15 @@ class CarrierRequests:
         if self._control is not None:
             self._begin(self._complete(self._control, call_sid))
 
+    async def is_in_progress(self, call_sid: str) -> bool:
+        """Whether somebody is on the line, by the carrier's word; not if it cannot be asked."""
+        if self._control is None:
+            return False
+        try:
+            return await self._control.status(call_sid) == "in-progress"
+        except CallRefusedError:
+            return False
+
     async def close(self) -> None:
         """Wait for what is under way."""
         await asyncio.gather(*self._running, return_exceptions=True)

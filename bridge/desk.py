@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from bridge.breaker import Health
 from bridge.call.controls import Answered, CallOver, HangUp, MachineDetected, Shutdown, StreamOver, TransferOver
-from bridge.call.lines import BlockList, Hours
 from bridge.call.plan import CallInfo
 from bridge.carrier_requests import CarrierRequests
+from bridge.doorkeeper import Doorkeeper
 from bridge.edge.admission import Admission
 from bridge.edge.driver import Driver
 from bridge.edge.model import ModelSocket
@@ -23,7 +23,9 @@ from bridge.metrics import Metrics
 from bridge.orders import Orders
 from bridge.outbound import Outbound, answered_by
 from bridge.recordings import Recordings
+from bridge.refusals import Refusals
 from bridge.settings import model_for
+from bridge.streaming import stream_of, url_of
 from bridge.transfers import Transfers
 from bridge.wire.endpoint import address_of
 from twiml import documents
@@ -87,15 +89,26 @@ class FrontDesk:
         server = settings.server
         self.validator = Validator([token], server.public_url, server.media_url) if token else None
         self._control, self._tapes = control, tapes
+        self.health = Health(rules, clock, self.metrics.breaker_turned)
+        self._refusals = Refusals(clock, self.metrics.refused)
         self._record_call = tapes.open if tapes is not None else None
         self._model_leg = model_leg
-        self.recordings = Recordings(settings.recording, control, self._url("recording-status"))
-        self._observers: tuple[Observer, ...] = (self.metrics, self.recordings, *observers)
+        self.recordings = Recordings(settings.recording, control, url_of(settings, "recording-status"))
+        self._observers: tuple[Observer, ...] = (self.metrics, self.health, self.recordings, *observers)
         self._orders = Orders(self._document)
         self._transfers = Transfers(settings, control)
         self.outbound = Outbound(control, rules, self.calls, self.begin_call)
         self._answering: dict[str, asyncio.Task[str]] = {}
-        self._requests = CarrierRequests(control, clock, self._url("after-stream"))
+        self._requests = CarrierRequests(control, clock, url_of(settings, "after-stream"))
+        self._doorkeeper = Doorkeeper(
+            rules,
+            clock,
+            calls=self.calls,
+            health=self.health,
+            requests=self._requests,
+            metrics=self.metrics,
+            refused=self.refused,
+        )
 
     @property
     def settings(self) -> Settings:
@@ -133,22 +146,22 @@ class FrontDesk:
         if call.placed:  # it was called off just now
             return documents.hang_up()
         line = self.settings.lines.get(call.to) or self.settings.lines["default"]
-        if BlockList.parse(line.block).blocks(call.from_):
-            return self._turn_away(call.call_sid, "blocked", documents.reject())
-        if line.hours and not Hours.parse(line.hours).is_open(datetime.now(UTC)):
-            return self._turn_away(call.call_sid, "closed", self.fallback_document())
-        refusal = await self.calls.admit(call.call_sid, call.from_, self.clock.now())
-        if refusal is not None:
-            return self._turn_away(call.call_sid, refusal.value, self.fallback_document())
+        way = await self._doorkeeper.admit(call, line)
+        if isinstance(way, str):
+            return way
         try:
             info = self._info(call, line)
             variables = await self.rules.variables(info)
-            plan = self.rules.plan(info, variables, by_sip=bool(call.sip_call_id))
-            return self._connect(self.begin_call(plan, "call.answered", since=asked_at))
+            by_sip = bool(call.sip_call_id)
+            plan = self.rules.plan(info, variables, by_sip=by_sip, is_primary_down=way.is_primary_down)
+            place = self.begin_call(plan, "call.answered", since=asked_at)
         except BaseException:
             self.calls.leave(call.call_sid)
             self.rules.end(call.call_sid)
             raise
+        if way.is_trial:
+            await self.health.settled(call.call_sid)
+        return self._connect(place)
 
     async def after_stream(self, ended: parameters.StreamEnded) -> str:
         """A media stream is over: what was ordered, the same to a repeated question.
@@ -223,8 +236,7 @@ class FrontDesk:
 
     def refused(self, reason: str) -> None:
         """A request was turned away."""
-        self.metrics.refused(reason)
-        _log.warning("request.refused", extra={"reason": reason})
+        self._refusals.refused(reason)
 
     # Who may come in
 
@@ -253,9 +265,11 @@ class FrontDesk:
         agent, model = driver.plan.agent, self.rules.of(driver.plan.call_sid).settings.model
         standby = model.standby if endpoint == "standby" else None
         settings = standby or model_for(model, agent)
+        address = address_of(settings)
+        self.health.connecting(driver, endpoint, address)
         return self._model_leg(
             driver,
-            address_of(settings),
+            address,
             connect_timeout_s=settings.connect_timeout_s,
             input_format=agent.input_audio_format,
             output_format=agent.output_audio_format,
@@ -305,6 +319,7 @@ class FrontDesk:
 
     def ended(self, driver: Driver, ending: Ending) -> None:  # noqa: ARG002 - whoever wants it hears `call.ended`
         """A call is over."""
+        self._doorkeeper.bygone.add(driver.plan.call_sid)
         self.calls.leave(driver.plan.call_sid)
         self.rules.end(driver.plan.call_sid)
         self._transfers.caller_left(driver.plan.call_sid)
@@ -346,11 +361,6 @@ class FrontDesk:
         self.calls.renew(driver.plan.call_sid, self.clock.now())
         return place
 
-    def _turn_away(self, call_sid: str, reason: str, document: str) -> str:
-        self.metrics.turned_away(reason)
-        _log.info("call.turned_away", extra={"call_sid": call_sid, "reason": reason})
-        return document
-
     def _ordered(self, call_sid: str) -> str:
         """The document of the order that stands."""
         return self._orders.document(call_sid) or documents.hang_up()
@@ -366,7 +376,7 @@ class FrontDesk:
                 place = self.calls.renew(call_sid, self.clock.now())
                 if place is None:
                     return documents.hang_up()
-                stream = self._stream(place)
+                stream = stream_of(self.settings, place)
                 return (
                     documents.connect_stream(stream)
                     if order.kind == "resume"
@@ -385,15 +395,4 @@ class FrontDesk:
         )
 
     def _connect(self, place: Place[Driver]) -> str:
-        return documents.connect_stream(self._stream(place), self.recordings.consent)
-
-    def _stream(self, place: Place[Driver]) -> documents.Stream:
-        return documents.Stream(
-            url=self.settings.server.stream_url,
-            token=place.token,
-            action=f"{self._url('after-stream')}?stream={place.streams}",
-            status_callback=self._url("stream-status"),
-        )
-
-    def _url(self, route: str) -> str:
-        return f"{self.settings.server.public_url.rstrip('/')}/twiml/{route}"
+        return documents.connect_stream(stream_of(self.settings, place), self.recordings.consent)

@@ -45,6 +45,7 @@ class Planner:
         *,
         by_sip: bool = False,
         outgoing: Outgoing | None = None,
+        is_primary_down: bool = False,
     ) -> Plan:
         """The plan of one call.
 
@@ -53,6 +54,7 @@ class Planner:
             variables: fill instructions and greeting in, besides `from`, `to` and the call's own parameters.
             by_sip: whether the other side came, or is called, by SIP: only then it can be referred.
             outgoing: of a call that the bridge places.
+            is_primary_down: whether its session is to be opened at the standby first.
         """
         settings, standby = self._settings, self._settings.model.standby
         values = {**info.parameters, "from": info.from_number, "to": info.to_number, **variables}
@@ -78,6 +80,7 @@ class Planner:
             colleagues=colleagues,
             info=info,
             outgoing=outgoing,
+            is_primary_down=is_primary_down,
             claim_within_s=settings.limits.token_ttl_s,
             max_call_s=settings.limits.max_call_s,
         )

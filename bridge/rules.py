@@ -90,9 +90,11 @@ class RuleBook:
         *,
         by_sip: bool = False,
         outgoing: Outgoing | None = None,
+        is_primary_down: bool = False,
     ) -> Plan:
         """The plan of a call; `end` must be called when it is over, or has not begun after all."""
-        return self._begin(info.call_sid).planner.plan(info, variables, by_sip=by_sip, outgoing=outgoing)
+        planner = self._begin(info.call_sid).planner
+        return planner.plan(info, variables, by_sip=by_sip, outgoing=outgoing, is_primary_down=is_primary_down)
 
     def adopted(self, plan: Plan) -> Plan:
         """The plan of a call that another bridge has begun; `end` must be called when it is over."""

@@ -80,6 +80,10 @@ class Session(Inbox):
             ids = {"response_id": "resp_1", "item_id": item_id, "output_index": 0, "content_index": 0}
             await self.say("response.output_audio.delta", **ids, delta=delta)
 
+    def stop_reading(self) -> None:
+        """Take nothing more from the socket; what comes fills the buffers on the way."""
+        self._socket.transport.pause_reading()
+
     def heard(self) -> bytes:
         """All the sound that came."""
         return b"".join(base64.b64decode(message["audio"]) for message in self.of("input_audio_buffer.append"))
@@ -257,11 +261,15 @@ class Twilio:
             await stream.leave()
         await self._http.aclose()
 
-    async def post(self, path: str, auth_token: str = TOKEN, **form: str) -> httpx.Response:
-        """Make a webhook request, signed for the public URL."""
+    async def post(self, path: str, auth_token: str = TOKEN, origin: str = "", **form: str) -> httpx.Response:
+        """Make a webhook request, signed for the public URL; with an `origin`, as a browser does for a page."""
         signature = RequestValidator(auth_token).compute_signature(f"{PUBLIC}{path}", form)
-        headers = {"X-Twilio-Signature": str(signature)}
+        headers = {"X-Twilio-Signature": str(signature)} | ({"Origin": origin} if origin else {})
         return await self._http.post(f"{self._bridge_url}{path}", data=form, headers=headers)
+
+    async def get(self, path: str) -> httpx.Response:
+        """Ask something that needs no signature."""
+        return await self._http.get(f"{self._bridge_url}{path}")
 
     async def ring(self, call_sid: str, from_: str = "") -> tuple[str, str]:
         """Announce a call; the stream's URL and token."""

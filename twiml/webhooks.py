@@ -25,7 +25,7 @@ from twiml.parameters import (
     StreamEnded,
     StreamStatus,
 )
-from twiml.signature import SETTINGS_HEADER, SIGNATURE_HEADER, raw_target
+from twiml.signature import SETTINGS_HEADER, SIGNATURE_HEADER, Reason, raw_target
 from twiml.transfers import TransferResult, Whisper
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ _READ_LIMIT_S = 3.0
 _NOTICE_LIMIT_S = 2.0
 _BODY_MAX_BYTES = 64 * 1024
 _FIELDS_MAX = 400
+_TOO_LARGE = f"A webhook has at most {_BODY_MAX_BYTES} bytes."
+_NOT_SIGNED = "The request is not signed with the account's auth token for server.public_url; check both."
 _FORM = "application/x-www-form-urlencoded"
 
 _log = logging.getLogger(__name__)
@@ -73,7 +75,8 @@ class Webhooks:
         fallback: gives the document for a caller whom the desk cannot answer, ready as it is.
         clock: bounds the desk.
         refused: told the reason of every request that was turned away, to be counted.
-        insecure: believe every request.
+        insecure: believe every request but a web page's.
+        believed: told of every request that is believed, while it is being answered.
 
     Raises:
         ValueError: there is no validator and `insecure` does not say so, or both are given.
@@ -88,6 +91,7 @@ class Webhooks:
         clock: Clock,
         refused: Callable[[str], None],
         insecure: bool = False,
+        believed: Callable[[], object] = lambda: None,
     ) -> None:
         if (validator is None) is not insecure:
             raise ValueError("Webhooks need either a validator of signatures or insecure=True.")
@@ -96,6 +100,7 @@ class Webhooks:
         self._fallback = fallback
         self._clock = clock
         self._refused = refused
+        self._believed = believed
 
     def blueprint(self) -> Blueprint:
         """The routes, under `/twiml`; each takes POST and, for a number that is configured so, GET."""
@@ -158,13 +163,25 @@ class Webhooks:
         return view
 
     async def _receive(self, parse: Callable[[Parameters], _Received]) -> _Received:
+        self._glance()
         body = await self._read()
         form = _parse_form(body) if request.mimetype == _FORM else MultiDict[str, str]()
         self._check(form if request.mimetype == _FORM else body)
+        self._believed()
         try:
             return parse(Parameters(form if request.method == "POST" else request.args, request.args))
         except BadParameterError as error:
             raise _RefusedError(400, "bad_parameter", str(error)) from None
+
+    def _glance(self) -> None:
+        """Turn away by its head alone what cannot be Twilio's, before anything is read."""
+        if self._validator is None:
+            if "Origin" in request.headers:  # a page in a browser of this machine; Twilio is none
+                raise _RefusedError(403, "origin", "Without signatures, no request of a web page is believed.")
+        elif not request.headers.get(SIGNATURE_HEADER):
+            raise _RefusedError(403, Reason.SIGNATURE_MISSING, _NOT_SIGNED)
+        if (request.content_length or 0) > _BODY_MAX_BYTES:
+            raise _RefusedError(413, "too_large", _TOO_LARGE)
 
     async def _read(self) -> bytes:
         body = bytearray()
@@ -173,7 +190,7 @@ class Webhooks:
                 async for chunk in request.body:
                     body += chunk
                     if len(body) > _BODY_MAX_BYTES:
-                        raise _RefusedError(413, "too_large", f"A webhook has at most {_BODY_MAX_BYTES} bytes.")
+                        raise _RefusedError(413, "too_large", _TOO_LARGE)
         except TimeoutError:
             raise _RefusedError(408, "too_slow", "The body did not arrive in time.") from None
         return bytes(body)
@@ -188,11 +205,7 @@ class Webhooks:
             settings=request.headers.get(SETTINGS_HEADER, ""),
         )
         if not verdict:
-            raise _RefusedError(
-                403,
-                verdict.reason,
-                "The request is not signed with the account's auth token for server.public_url; check both.",
-            )
+            raise _RefusedError(403, verdict.reason, _NOT_SIGNED)
 
     async def _refuse(self, error: _RefusedError) -> Response:
         self._refused(error.code)

@@ -77,6 +77,7 @@ class Plan(msgspec.Struct, frozen=True):
         standby_dialect: of the second endpoint; None when there is none.
         restore_within_s: how long the call may be without a session, before the caller hears the fallback.
         hold_clip: what the caller hears meanwhile, mu-law as base64 text; empty: nothing.
+        is_primary_down: whether the first endpoint is known to be down: the call begins at the second one.
     """
 
     call_sid: str
@@ -95,11 +96,14 @@ class Plan(msgspec.Struct, frozen=True):
     standby_dialect: Dialect | None = None
     restore_within_s: float = 20
     hold_clip: str = ""
+    is_primary_down: bool = False
 
     @property
     def endpoints(self) -> tuple[EndpointName, ...]:
         """Where a session may be opened, the one to be preferred first."""
-        return ("primary",) if self.standby_dialect is None else ("primary", "standby")
+        if self.standby_dialect is None:
+            return ("primary",)
+        return ("standby", "primary") if self.is_primary_down else ("primary", "standby")
 
     def dialect_of(self, endpoint: EndpointName) -> Dialect:
         """The dialect that is spoken there."""

@@ -40,7 +40,7 @@ class Recovery:
     """The endpoints of one call, and the time it has been without a session."""
 
     def __init__(self, plan: Plan) -> None:
-        self.endpoint: EndpointName = "primary"
+        self.endpoint: EndpointName = plan.endpoints[0]
         """Where the session is, or is being opened."""
         self.attempts = 0
         """How often a session was opened since the call had one."""

@@ -35,6 +35,10 @@ def notices(settings: Settings) -> list[Problem]:
 
 def _carrier(settings: Settings) -> Iterator[Problem]:
     twilio = settings.twilio
+    host = urlsplit(settings.server.public_url).hostname or "localhost"
+    if twilio.insecure and not reachability.is_loopback(host):
+        message = "believes everybody who comes through a tunnel or a proxy, since they come from this machine"
+        yield Problem(("twilio", "insecure"), message)
     if twilio.control == "rest" and twilio.auth_token.get_secret_value() and not twilio.account_sid:
         yield Problem(("twilio", "control"), "cannot be rest without account_sid: action is used")
 

@@ -1,6 +1,6 @@
 """Who is let in with a media stream: what both doors check, in the same order, before anything is spent on it.
 
-1. The handshake is signed for the address that stood in the answer; if not, 403, and no socket.
+1. The handshake is signed for the address that stood in the answer, and no web page's; if not, 403, and no socket.
 2. A `start` message comes within `START_WITHIN_S`, among the first `MAX_BEFORE_START`.
 3. It shows the single-use token of its own CallSid; if not, the socket is closed with `POLICY`.
 
@@ -61,6 +61,9 @@ class Entrance:
             target: path and query as they were sent.
             header: gives a header of the request, whatever the case of its name, or the default.
         """
+        if header("Origin", ""):  # browsers open sockets to this machine for any page, and say for which
+            self.refused("handshake_origin")
+            return False
         signature = header("X-Twilio-Signature", "")
         settings = header("X-Twilio-Webhooks-Signature-Settings", "")
         if self.checks.is_signed(target, signature, settings):

@@ -55,6 +55,10 @@ class Fallback(Frozen):
     """Where the call goes then; empty: nowhere."""
     hold_clip: Path | None = None
     """Sound heard while a lost model session is replaced, a WAV file; unset: a soft tone."""
+    after_failures: Annotated[int, Field(ge=0, le=1000)] = 3
+    """Sessions that fail in a row until the model counts as down and callers hear the fallback at once; 0: never."""
+    retry_after_s: Annotated[float, Field(ge=1, le=300)] = 15
+    """How long until one call tries the model again; twice as long after each failure, up to five minutes."""
 
 
 class Limits(Frozen):

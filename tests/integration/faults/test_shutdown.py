@@ -25,6 +25,7 @@ from tests.support import ACCOUNT, CALLER, LINE, MEDIA, PUBLIC, TOKEN
 SID, OTHER = "CA" + "1" * 32, "CA" + "2" * 32
 SORRY = "Sorry, our assistant is unavailable."
 HUMAN = "+15557654321"
+SIGNED = "X-Twilio-Signature: anything"
 ELSEWHERE = 'provider = "compatible"\nurl = "ws://127.0.0.1:9/v1/realtime"\napi_key = "a-key"\n'
 AT_ONCE_S = 8.0
 """Enough for a slow machine; without any limit a process would stay for minutes, or for ever."""
@@ -183,7 +184,11 @@ async def test_peers_that_hold_their_connections_do_not_hold_the_process(tmp_pat
     ):
         port, media_port = urlsplit(served.url).port, urlsplit(served.media_url).port
         _hold(stack, media_port, b"GET /media HTTP/1.1\r\nHost: bridge.test\r\nUpgrade: webso")
-        _hold(stack, port, b"POST /twiml/answer HTTP/1.1\r\nHost: bridge.test\r\nContent-Length: 900\r\n\r\nCall")
+        _hold(
+            stack,
+            port,
+            f"POST /twiml/answer HTTP/1.1\r\nHost: a\r\n{SIGNED}\r\nContent-Length: 900\r\n\r\nCall".encode(),
+        )
         _hold(stack, port, b"GET /healthz HTTP/1.1\r\nHost: bridge.test\r\n\r\n")
         _hold(stack, port, b"")
         url, _ = await twilio.ring(OTHER)

@@ -313,8 +313,9 @@ async def test_body_that_is_too_large_is_refused(rig: Rig) -> None:
         for _ in range(10):
             yield b"x" * 10_000
 
-    announced = await rig.send("POST", "/twiml/answer", b"x" * 100_000, FORM_TYPE)
-    chunked = await rig.send("POST", "/twiml/answer", chunks(), FORM_TYPE)
+    signed = FORM_TYPE | {SIGNATURE_HEADER: "anything"}
+    announced = await rig.send("POST", "/twiml/answer", b"x" * 100_000, signed)
+    chunked = await rig.send("POST", "/twiml/answer", chunks(), signed)
 
     assert (413, "too_large") == (announced.status_code, error_code(announced))
     assert (413, "too_large") == (chunked.status_code, error_code(chunked))
@@ -323,13 +324,26 @@ async def test_body_that_is_too_large_is_refused(rig: Rig) -> None:
 async def test_body_that_does_not_come_is_not_waited_for(hurried_rig: Rig) -> None:
     """A sender that stops in the middle gets an answer and loses its connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", hurried_rig.port)
-    head = "POST /twiml/answer HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+    head = f"POST /twiml/answer HTTP/1.1\r\nHost: x\r\n{SIGNATURE_HEADER}: anything\r\nContent-Length: 100\r\n"
     writer.write(f"{head}Content-Type: {FORM_TYPE['Content-Type']}\r\n\r\nCallSid=".encode())
 
     status_line = await reader.readline()
 
     assert b"408" in status_line
     assert ["too_slow"] == hurried_rig.refused
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_body_of_a_request_that_is_not_signed_is_not_read(rig: Rig) -> None:
+    """The head says enough: nothing more is taken from a stranger."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
+    writer.write(b"POST /twiml/answer HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n")
+
+    status_line = await reader.readline()
+
+    assert b"403" in status_line
+    assert ["signature_missing"] == rig.refused
     writer.close()
     await writer.wait_closed()
 
