@@ -109,6 +109,8 @@ class RecordsWriter:
 
     def close(self) -> None:
         """Write what still waits, if the database takes it; blocks for a few seconds at most."""
+        if self._thread.ident is None:  # it was never begun
+            return
         self._is_closing = True
         self._wake.set()
         self._thread.join(CLOSE_WITHIN_S)

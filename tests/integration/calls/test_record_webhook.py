@@ -20,6 +20,7 @@ import pytest
 from sqlalchemy import select, update
 
 from bridge.edge.functions_signature import sign, verify_signature
+from bridge.errors import ConfigurationError
 from bridge.records import outbox
 from bridge.records.database import open_engine
 from bridge.records.tables import deliveries
@@ -168,6 +169,14 @@ async def test_a_receiver_that_never_takes_it_is_given_up(
     state, attempts, error = delivery(database)
     assert ("given_up", "status 404") == (state, error)
     assert attempts == len(receiver.requests)
+
+
+async def test_a_receiver_in_a_private_network_is_refused_at_start(rehearsal: Start, database: str) -> None:
+    """Unless that is allowed: the rule is that of functions."""
+    webhook = {"webhook_url": "https://10.0.0.7/calls", "webhook_secret": SECRET}
+
+    with pytest.raises(ConfigurationError, match=r"records\.webhook_url: is in a private network"):
+        await rehearsal(storage={"url": database}, records=webhook)
 
 
 def test_receiver_of_the_docs_tells_us_from_others(tmp_path: Path) -> None:

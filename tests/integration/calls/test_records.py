@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bridge.records import reading
-from bridge.records.database import open_engine
+from bridge.records.database import migrate, open_engine
 from bridge.records.reading import CallRecord
 from bridge.rehearsal.carrier import Call, Callee
 from bridge.rehearsal.conversation import FunctionCall, Reply
 from tests.client import CALLEE
+from tests.databases import keep_call
 from tests.support import CALLER, LINE, Rehearsal, Start, speech
 
 SALES = {"to": CALLEE, "announce": "I will put you through.", "timeout_s": 10, "on_failure": "support"}
@@ -91,6 +93,9 @@ async def test_record_of_a_call_holds_what_was_heard_and_done(
     assert {("look_up", "answered"), ("break_down", "raised")} == {
         (function.name, function.outcome) for function in record.functions
     }
+    assert {"greeting", "answer"} == {latency.kind for latency in record.latencies}
+    assert all(latency.wait_ms > 0 for latency in record.latencies)
+    assert all(function.took_ms is not None for function in record.functions)
     assert 0 == record.lost
 
 
@@ -157,3 +162,21 @@ async def test_a_database_that_is_not_there_harms_no_call(rehearsal: Start) -> N
     assert run.bridge.records is not None
     assert not run.bridge.records.writer.is_reachable
     assert run.bridge.records.writer.waiting
+
+
+async def test_a_bridge_deletes_what_is_too_old_by_itself(rehearsal: Start, database: str) -> None:
+    """When it starts, and then every hour; what is younger stays."""
+    now = datetime.now(UTC)
+    engine = open_engine(database)
+    with engine.begin() as connection:
+        migrate(connection)
+        keep_call(connection, "old", "b", "ended", now - timedelta(days=31))
+        keep_call(connection, "young", "b", "ended", now - timedelta(days=29))
+    engine.dispose()
+    run = await rehearsal(storage={"url": database}, records={"keep_days": 30})
+
+    assert run.bridge.records is not None
+    async with asyncio.timeout(20):
+        while await run.bridge.records.find("CAold") is not None:  # noqa: ASYNC110 - it is the database that changes
+            await asyncio.sleep(0.05)
+    assert await run.bridge.records.find("CAyoung") is not None
