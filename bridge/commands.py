@@ -129,7 +129,7 @@ async def call(file: Path | None, environ: Mapping[str, str], options: argparse.
 
 def fallback_document(file: Path | None, environ: Mapping[str, str]) -> str:
     """The fallback as a document to be hosted elsewhere, where it does not fail with the bridge."""
-    return standing.fallback_document(load(file, environ).settings)
+    return standing.standing(load(file, environ).settings).fallback
 
 
 async def model(file: Path | None, environ: Mapping[str, str], options: argparse.Namespace) -> int:

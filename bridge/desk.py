@@ -232,7 +232,7 @@ class FrontDesk:
 
     def fallback_document(self) -> str:
         """What the caller hears when the model cannot be used."""
-        return self.rules.fallback
+        return self.rules.standing.fallback
 
     def refused(self, reason: str) -> None:
         """A request was turned away."""

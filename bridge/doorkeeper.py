@@ -65,18 +65,18 @@ class Doorkeeper:
     async def admit(self, call: IncomingCall, line: Line) -> Way | str:
         """How a call gets its session: it has a place reserved then, to be taken or left. Or what it is answered."""
         if BlockList.parse(line.block).blocks(call.from_):
-            return self._turn_away(call, "blocked", documents.reject())
+            return self._turn_away(call, "blocked", self._rules.standing.blocked)
         if line.hours and not Hours.parse(line.hours).is_open(datetime.now(UTC)):
-            return self._turn_away(call, "closed")
+            return self._turn_away(call, "closed", self._rules.standing.closed)
         if call.call_sid in self.bygone and (answer := await self._replayed(call)):
             return answer
         refusal = await self._calls.admit(call.call_sid, call.from_, self._clock.now())
         if refusal is not None:
-            return self._turn_away(call, refusal.value)
+            return self._turn_away(call, refusal.value, self._rules.standing.full)
         way = self._health.way(self._rules.settings.agents[line.agent])
         if way is None:
             self._calls.leave(call.call_sid)
-            return self._turn_away(call, "model_down")
+            return self._turn_away(call, "model_down", self._rules.standing.fallback)
         return way
 
     async def _replayed(self, call: IncomingCall) -> str:
@@ -90,11 +90,11 @@ class Doorkeeper:
             return documents.hang_up()
         if not await self._requests.is_in_progress(call.call_sid):
             self._refused("replayed")
-            return self._rules.fallback
+            return self._rules.standing.fallback
         self.bygone.remove(call.call_sid)
         return ""
 
-    def _turn_away(self, call: IncomingCall, reason: str, document: str = "") -> str:
+    def _turn_away(self, call: IncomingCall, reason: str, document: str) -> str:
         self._metrics.turned_away(reason)
         _log.info("call.turned_away", extra={"call_sid": call.call_sid, "reason": reason})
-        return document or self._rules.fallback
+        return document

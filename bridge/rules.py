@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from bridge.planning import Planner
-from bridge.standing import fallback_document
+from bridge.standing import standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bridge.call.plan import CallInfo, Outgoing, Plan
     from bridge.edge.functions import FunctionRunner
     from bridge.settings import Settings
+    from bridge.standing import Standing
 
 
 @dataclass
@@ -30,8 +31,8 @@ class Rules:
     settings: Settings
     functions: FunctionRunner
     planner: Planner
-    fallback: str
-    """The fallback's document, made beforehand: it must not depend on anything when it is needed."""
+    standing: Standing
+    """Documents that were made beforehand: they must not depend on anything when they are needed."""
     stack: AsyncExitStack
     calls: set[str] = field(default_factory=set)
     """The calls that go by them, by CallSid."""
@@ -68,9 +69,9 @@ class RuleBook:
         await asyncio.gather(*self._leaving)
 
     @property
-    def fallback(self) -> str:
-        """The document for a caller who cannot be served."""
-        return self._current.fallback
+    def standing(self) -> Standing:
+        """The documents for callers who do not get the bot."""
+        return self._current.standing
 
     async def replace(self, settings: Settings) -> None:
         """Have new calls go by other settings. Raises ConfigurationError, and then nothing has changed."""
@@ -119,11 +120,10 @@ class RuleBook:
         return rules
 
     async def _made(self, settings: Settings) -> Rules:
+        made = standing(settings)
         async with AsyncExitStack() as stack:
             functions = await stack.enter_async_context(self._runner(settings))
-            return Rules(
-                settings, functions, Planner(settings, functions), fallback_document(settings), stack.pop_all()
-            )
+            return Rules(settings, functions, Planner(settings, functions), made, stack.pop_all())
 
     def _let_go(self) -> None:
         """Close the functions of rules that no call goes by any more."""

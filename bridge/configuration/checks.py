@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from bridge import standing
 from bridge.configuration import keeping, reachability, references
 from bridge.configuration.keys import Problem
 from bridge.settings import model_for
@@ -22,7 +23,12 @@ _REPLACEMENT = "use gpt-realtime-2.1 or gpt-realtime-2.1-mini"
 
 def problems(settings: Settings) -> list[Problem]:
     """Everything that keeps the bridge from starting with these settings, each with the way out."""
-    return [*reachability.problems(settings), *references.problems(settings), *keeping.problems(settings)]
+    return [
+        *reachability.problems(settings),
+        *references.problems(settings),
+        *keeping.problems(settings),
+        *(Problem(("twiml", situation), message) for situation, message in standing.faults(settings)),
+    ]
 
 
 def notices(settings: Settings) -> list[Problem]:

@@ -20,7 +20,7 @@ from bridge.configuration.keys import annotation_at, dotted, is_secret
 from bridge.configuration.validation import explain
 from bridge.configuration.vocabulary import canonical
 from bridge.errors import ConfigurationError
-from bridge.settings import Json, Notice, Settings
+from bridge.settings import Json, Notice, Settings, Twiml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from bridge.configuration import keys
 
 _LONGEST_FILE_BYTES = 1_048_576
-_PATHS = {("fallback", "hold_clip"), ("tape", "directory"), ("rehearsal", "dialogue")}
+_PATHS = {("fallback", "hold_clip"), ("tape", "directory"), ("rehearsal", "dialogue")} | {
+    ("twiml", key) for key in Twiml.model_fields
+}
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args, get_origin
 
-from bridge.configuration.keys import is_secret
+from bridge.configuration.keys import is_secret, model_of, parts
 from bridge.configuration.vocabulary import SESSION_KEYS, SPELLINGS, WITHOUT_EFFECT
-from bridge.settings import Destination, Fallback, Function, Limits, Line, Mcp, Model, Server, Settings, Shared, Storage
-from bridge.settings import Twilio as TwilioTable
-from bridge.settings.agent import Agent, Params
+from bridge.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydantic import BaseModel
 
     from bridge.settings import Json
 
-_TABLES: tuple[type[BaseModel], ...] = (
-    *(Agent, Function, Mcp, Destination, Model, Server, TwilioTable, Storage, Shared, Limits, Fallback, Line, Params),
-)
 _OBJECT: Json = {"type": "object"}
 _OTHER_FORMS: dict[str, Json] = {
     "input_audio_format": _OBJECT,
@@ -37,11 +34,21 @@ def json_schema() -> Json:
     """The schema of the file, draft 2020-12; what it accepts may still be refused for a combination."""
     schema = Settings.model_json_schema()
     definitions = schema["$defs"]
-    for model in _TABLES:
+    for model in set(_tables(Settings)):
         _add_files(definitions[model.__name__], model)
     _add_pasted(definitions["Agent"]["properties"], definitions["Params"]["properties"])
     definitions["Line"] = {"anyOf": [{"type": "string", "description": "an agent's name"}, definitions["Line"]]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "bridge.toml"}
+
+
+def _tables(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """The models of all tables, and of those in them."""
+    for known in model.model_fields.values():
+        entry = next((get_args(kind)[1] for kind in parts(known.annotation) if get_origin(kind) is dict), None)
+        table = model_of(known.annotation) or model_of(entry)
+        if table is not None:
+            yield table
+            yield from _tables(table)
 
 
 def _add_files(definition: Json, model: type[BaseModel]) -> None:

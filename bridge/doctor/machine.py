@@ -56,6 +56,8 @@ def _needed(settings: Settings) -> Iterator[tuple[str, str, str]]:
     }
     if "pcm16" in formats:
         yield "pcm16", "soxr", "the audio format pcm16"
+    if settings.otel.endpoint:
+        yield "otel", "opentelemetry.sdk", "OpenTelemetry (otel.endpoint)"
     if settings.storage.url.get_secret_value().startswith("postgresql"):
         yield "postgres", "psycopg", "PostgreSQL (storage.url)"
     if settings.shared.url.get_secret_value().startswith("redis"):
@@ -63,7 +65,10 @@ def _needed(settings: Settings) -> Iterator[tuple[str, str, str]]:
 
 
 def _is_installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package around it
+        return False
 
 
 async def time_zones(context: Context) -> list[Finding]:

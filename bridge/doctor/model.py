@@ -20,15 +20,17 @@ from bridge.planning import Planner
 from bridge.settings import model_for
 from bridge.wire.commands import UpdateSession, encode
 from bridge.wire.echo import verify
-from bridge.wire.endpoint import Endpoint, endpoint
+from bridge.wire.endpoint import address_of
 from bridge.wire.model import Failed, SessionCreated, SessionUpdated, parse
 from bridge.wire.session import TurnControl, session_fields
 
 if TYPE_CHECKING:
     from bridge.call.plan import Plan
     from bridge.doctor.context import Context
-    from bridge.settings import Model, Settings
+    from bridge.settings import Dialect, Settings
+    from bridge.settings.model import Endpoint
     from bridge.wire.echo import Mismatch
+    from bridge.wire.endpoint import Endpoint as Address
 
 _SLOW_S = 0.3
 _PINGS = 3
@@ -53,11 +55,11 @@ _CODES = {
 class _Trial(NamedTuple):
     """An endpoint to try, with the session of an agent."""
 
-    name: str
-    """The agent's."""
-    model: Model
-    endpoint: Endpoint
+    place: str
+    """What it is, for people."""
+    model: Endpoint
     plan: Plan
+    dialect: Dialect
 
 
 class _Times(NamedTuple):
@@ -90,15 +92,15 @@ async def endpoints(context: Context) -> list[Finding]:
 def _trials(settings: Settings, planner: Planner) -> list[_Trial]:
     trials = []
     for name, agent in settings.agents.items():
-        model = model_for(settings.model, agent)
-        if model.provider != "embedded":
-            plan = planner.plan(CallInfo(agent=name), {})
-            trials.append(_Trial(name, model, endpoint(settings.model, agent), plan))
-    return trials
+        plan = planner.plan(CallInfo(agent=name), {})
+        trials.append(_Trial(f"the endpoint of {name}", model_for(settings.model, agent), plan, plan.dialect))
+        if (standby := settings.model.standby) is not None:
+            trials.append(_Trial(f"the standby of {name}", standby, plan, standby.dialect))
+    return [trial for trial in trials if trial.model.provider != "embedded"]
 
 
 async def _try(context: Context, trial: _Trial) -> list[Finding]:
-    place = f"the endpoint of {trial.name}"
+    place = trial.place
     begun = context.clock.now()
     try:
         async with context.clock.timeout(trial.model.connect_timeout_s):
@@ -113,12 +115,12 @@ async def _try(context: Context, trial: _Trial) -> list[Finding]:
 async def _open(context: Context, trial: _Trial, place: str, begun: float) -> list[Finding]:
     asked = session_fields(
         trial.plan.agent,
-        dialect=trial.plan.dialect,
+        dialect=trial.dialect,
         tools=trial.plan.tools,
         turn_control=TurnControl(create_response=True, interrupt_response=True),
     )
     try:
-        async with _connected(trial.endpoint) as socket:
+        async with _connected(address_of(trial.model)) as socket:
             opened_s = context.clock.now() - begun
             echoed = await _configured(socket, asked, _Secret(trial.model))
             took_s = min([await _ping(context, socket) for _ in range(_PINGS)])
@@ -131,7 +133,7 @@ async def _open(context: Context, trial: _Trial, place: str, begun: float) -> li
     except (InvalidHandshake, OSError, ValueError) as error:
         cause = "its name leads nowhere" if isinstance(error, sockets.gaierror) else type(error).__name__
         raise _RefusedError(f"cannot be reached ({cause})", "correct model.url, or open the firewall") from error
-    return _judged(trial, place, verify(asked, echoed, dialect=trial.plan.dialect), _Times(opened_s, took_s))
+    return _judged(trial, place, verify(asked, echoed, dialect=trial.dialect), _Times(opened_s, took_s))
 
 
 async def _ping(context: Context, socket: ClientConnection) -> float:
@@ -140,7 +142,7 @@ async def _ping(context: Context, socket: ClientConnection) -> float:
     return context.clock.now() - begun
 
 
-def _connected(where: Endpoint) -> connect:
+def _connected(where: Address) -> connect:
     return connect(
         where.url,
         additional_headers=where.headers,
@@ -172,7 +174,7 @@ async def _expect(socket: ClientConnection, kind: type[_Session], secret: _Secre
 class _Secret(NamedTuple):
     """What must not be shown of an endpoint's answers."""
 
-    model: Model
+    model: Endpoint
 
     def masked(self, text: str) -> str:
         """The text without the key."""

@@ -28,7 +28,7 @@ from bridge.settings.agent import (
     Transcription,
     TurnDetection,
 )
-from bridge.settings.calls import Destination, Fallback, Limits, Line
+from bridge.settings.calls import Destination, Fallback, Limits, Line, Twiml
 from bridge.settings.functions import Collect, Function, Mcp
 from bridge.settings.model import OPENAI_URL, Dialect, Endpoint, Model, Provider, model_for
 from bridge.settings.operations import ModelFault, Recording, Records, Rehearsal, Shared, Storage, Tape
@@ -76,6 +76,7 @@ __all__ = [
     "Transcription",
     "TurnDetection",
     "Twilio",
+    "Twiml",
     "model_for",
 ]
 
@@ -120,6 +121,7 @@ class Settings(Frozen):
     destinations: Annotated[dict[str, Destination], AfterValidator(_named)] = Field(default_factory=dict)
     fallback: Fallback = Fallback()
     limits: Limits = Limits()
+    twiml: Twiml = Twiml()
     storage: Storage = Storage()
     records: Records = Records()
     recording: Recording = Recording()

@@ -1,4 +1,4 @@
-"""`[lines]`, `[destinations.*]`, `[fallback]` and `[limits]`: which calls are taken, and where they may go."""
+"""`[lines]`, `[destinations.*]`, `[fallback]`, `[limits]`, `[twiml]`: which calls are taken, and where they may go."""
 
 from __future__ import annotations
 
@@ -76,3 +76,16 @@ class Limits(Frozen):
     """How long the token of a media stream is valid."""
     max_message_bytes: Annotated[int, Field(ge=4_096, le=16_777_216)] = 65_536
     """Longest message of a media stream."""
+
+
+class Twiml(Frozen):
+    """`[twiml]`: documents of your own for callers who do not get the bot, each an XML file; see `docs/twiml.md`."""
+
+    fallback: Path | None = None
+    """When the model cannot be used, instead of what `[fallback]` says."""
+    closed: Path | None = None
+    """Outside the hours of a line; unset: the fallback."""
+    full: Path | None = None
+    """Over a limit, or while the bridge is shut down; unset: the fallback."""
+    blocked: Path | None = None
+    """For callers whom a line blocks; unset: the call is refused without being answered."""

@@ -201,6 +201,11 @@ FAULTS = {
         "cannot be reached",
     ),
     "no such voice": (another_agent(params={"speed": 1.5}, voice="nobody"), {"model"}, "refuses the session"),
+    "a standby with a wrong key": (
+        lambda world: world.tables["model"].update(standby=world.tables["model"] | {"api_key": "another"}),
+        {"model"},
+        "the standby of reception does not take the key",
+    ),
     # this machine
     "no such time zone": (
         settle("lines", default={"agent": "reception", "hours": "Mo-Fr 08:00-18:00 Europe/Nowhere"}),
