@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 
-from bridge.configuration.vocabulary import SESSION_KEYS, SPELLINGS, WITHOUT_EFFECT
+from bridge.configuration.vocabulary import BLOCK, SESSION_KEYS, SPELLINGS, WITHOUT_EFFECT
 from bridge.settings import Settings
 from bridge.settings.agent import Agent, Params
 
@@ -66,7 +66,7 @@ def written_keys(model: type[BaseModel]) -> list[str]:
     keys = [key for key, known in model.model_fields.items() if not known.exclude]
     keys += [f"{key}_file" for key in keys if is_secret(model.model_fields[key].annotation)]
     if model is Agent:
-        keys += ["instructions_file", *SPELLINGS, *WITHOUT_EFFECT, *Params.model_fields]
+        keys += ["instructions_file", BLOCK, *SPELLINGS, *WITHOUT_EFFECT, *Params.model_fields]
     if model is Params:
         keys += [*SESSION_KEYS, *SPELLINGS, *WITHOUT_EFFECT]
     return keys

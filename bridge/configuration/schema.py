@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args, get_origin
 
 from bridge.configuration.keys import is_secret, model_of, parts
-from bridge.configuration.vocabulary import SESSION_KEYS, SPELLINGS, WITHOUT_EFFECT
+from bridge.configuration.vocabulary import BLOCK, SESSION_KEYS, SPELLINGS, WITHOUT_EFFECT
 from bridge.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,7 +71,13 @@ def _add_pasted(agent: Json, params: Json) -> None:
     pasted |= {"audio": _OBJECT, "reasoning_effort": {"type": "string"}, "type": {"const": "realtime"}}
     pasted |= {key: {"description": f"Left out: {reason}."} for key, reason in WITHOUT_EFFECT.items()}
     session = {key: agent[key] for key in SESSION_KEYS}
-    agent |= {**params, **pasted, "instructions_file": {"type": "string", "description": "A file of instructions."}}
+    pasted_block: Json = {BLOCK: {"type": "object", "description": "Agora's block, with its name."}}
+    agent |= {
+        **params,
+        **pasted,
+        **pasted_block,
+        "instructions_file": {"type": "string", "description": "A file of instructions."},
+    }
     params |= session | pasted
 
 

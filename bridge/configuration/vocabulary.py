@@ -58,8 +58,13 @@ WITHOUT_EFFECT = {
     "expires_at": "is given by the server",
     "client_secret": "belongs to credentials of browsers, which the bridge does not need",
     "response_format": "belongs to chat models and has no place in a Realtime session",
+    "advanced_features": "is Agora's: the bridge always connects the caller to the model itself",
+    "enable": "is Agora's: an agent that is there is used",
 }
 """Fields that are left out, and why."""
+
+BLOCK = "mllm"
+"""Agora's block may be pasted with its name; what stands beside it in the agent's table goes before it."""
 
 _NESTED = frozenset(path.rpartition(".")[0] for path in SPELLINGS) | {"audio"}
 _FORMATS = {"audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw", "audio/pcm": "pcm16"}
@@ -86,21 +91,32 @@ class Canonical:
 def canonical(table: Json) -> Canonical:
     """Bring an agent's table, as it was written, into the form of `Agent`; its values are checked later."""
     made = Canonical()
-    params = table.get("params", {})
-    own = {key: value for key, value in table.items() if key != "params"}
-    if not isinstance(params, dict):
-        made.problems.append(Notice("params", "must be a table"))
-        params = {}
+    own, block = _without(table, BLOCK, made, "")
+    own, params = _without(own, "params", made, "")
+    block, of_block = _without(block, "params", made, f"{BLOCK}.")
     outer = _read(own, "", made)
     inner = _without_overridden(_read(params, "params.", made), outer, made)
+    known = inner | outer
+    for table_, prefix in ((block, f"{BLOCK}."), (of_block, f"{BLOCK}.params.")):
+        known = _without_overridden(_read(table_, prefix, made), known, made) | known
     deeper: Json = {}
-    for key, (written, value) in (inner | outer).items():
-        lower = key in Params.model_fields or (written.startswith("params.") and key not in SESSION_KEYS)
+    for key, (written, value) in known.items():
+        of_params = written.removeprefix(f"{BLOCK}.").startswith("params.")
+        lower = key in Params.model_fields or (of_params and key not in SESSION_KEYS)
         (deeper if lower else made.table)[key] = value
         made.written[("params", key) if lower else (key,)] = tuple(written.split("."))
     if deeper:
         made.table["params"] = deeper
     return made
+
+
+def _without(table: Json, key: str, made: Canonical, prefix: str) -> tuple[Json, Json]:
+    """A table without the table that stands in it under a key, and that table."""
+    inner = table.get(key, {})
+    if not isinstance(inner, dict):
+        made.problems.append(Notice(prefix + key, "must be a table"))
+        inner = {}
+    return {name: value for name, value in table.items() if name != key}, inner
 
 
 Readings = dict[str, tuple[str, object]]
@@ -151,7 +167,7 @@ def _without_overridden(inner: Readings, outer: Readings, made: Canonical) -> Re
     kept = {}
     for key, (written, value) in inner.items():
         over = outer[key][0] if key in outer else None
-        if written == "params.modalities" and over is None and "input_modalities" in outer:
+        if written.endswith("params.modalities") and over is None and "input_modalities" in outer:
             over = "input_modalities"
         if over is None:
             kept[key] = (written, value)

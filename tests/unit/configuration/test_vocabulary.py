@@ -400,6 +400,31 @@ def test_operator_pastes_a_block_of_agora(load_text: Callable[..., Loaded]) -> N
     )
 
 
+def test_operator_pastes_a_block_of_agora_with_its_name(load_text: Callable[..., Loaded]) -> None:
+    """As it stands in Agora's request, with the outer turn detection beside it: that goes before the one in params."""
+    block = AGORA.replace("[agents.a]", "[agents.a.mllm]").replace("[agents.a.params]", "[agents.a.mllm.params]")
+    loaded = load_text(f"{block}[agents.a.advanced_features]\nenable_mllm = true\n")
+
+    plain = load_text(AGORA)
+    assert session_of(plain, "ga") == session_of(loaded, "ga")
+    assert plain.settings.agents == loaded.settings.agents
+    assert [
+        "agents.a.advanced_features",
+        "agents.a.mllm.params.modalities",
+        "agents.a.mllm.params.turn_detection",
+    ] == sorted(warning.key for warning in loaded.warnings)
+
+
+def test_mistake_in_a_block_is_told_where_it_stands(problems_of: Callable[..., list[str]]) -> None:
+    """Under the key that was written."""
+    problems = problems_of("[agents.a.mllm]\nmax_histroy = 3\n[agents.a.mllm.params]\nvoice = 3\n")
+
+    assert {
+        "agents.a.mllm.max_histroy: unknown key: did you mean max_history?",
+        "agents.a.mllm.params.voice: must be text",
+    } == set(problems)
+
+
 GA_SESSION = """
 [agents.a]
 type = "realtime"
