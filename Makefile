@@ -11,6 +11,8 @@ BIN := $(VENV)/bin
 TESTS ?= tests
 CONFIG ?=
 BENCH ?=
+FUZZ ?= caller model tapes webhooks
+FUZZ_S ?= 600
 
 # python3 if it is one that serves, else the newest that is found. pyenv's shims exist for Pythons that are not switched on.
 SERVES := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -29,7 +31,7 @@ ifneq ($(wildcard $(VENV)/*.stamp),)
 $(shell [ -x "$(BIN)/python" ] || rm -f "$(VENV)"/*.stamp)
 endif
 
-.PHONY: help demo test check serve lock coverage bench soak clean
+.PHONY: help demo test check serve lock coverage bench soak fuzz clean
 .PHONY: check-lint check-format check-types check-imports
 
 help: ## show this list
@@ -78,6 +80,11 @@ bench: $(VENV)/dev.stamp ## what a call costs, by both doors; BENCH=--help tells
 
 soak: $(VENV)/dev.stamp ## the tests with many more examples, and those that go on for minutes
 	@HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q -m "soak or not soak" --timeout 1800 $(TESTS)
+
+fuzz: $(VENV)/dev.stamp ## both parsers, tapes and webhooks for ten minutes each; FUZZ=caller takes one, FUZZ_S=60 seconds
+	@for target in $(FUZZ); do \
+	    echo "fuzz: $$target for $(FUZZ_S) s"; $(BIN)/python -m tests.fuzz.run $$target $(FUZZ_S) || exit 1; \
+	done
 
 clean: ## away with what was set up and made
 	rm -rf .venv .venv-* .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist demo.wav

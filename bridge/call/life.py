@@ -343,6 +343,12 @@ class Life:
         is_transfer = errand is not None and errand.order.kind == "transfer" and not errand.outcome
         return self.caller is CallerLeg.DETACHED and is_transfer
 
+    @property
+    def is_being_transferred(self) -> bool:
+        """Whether that errand is a transfer: word of one before may come late, while the call is out for another."""
+        errand = self._talk.requests.errands.current
+        return self.is_on_errand and errand is not None and errand.order.kind == "transfer"
+
     def stream_left(self, now: float, *, is_clean: bool) -> None:
         """A stream is gone: the call is over, or on the errand for which it left."""
         if self.caller is CallerLeg.DETACHED:

@@ -287,11 +287,11 @@ class Call:
                 life.finish(Ending.MOVED)
             case MachineDetected(answered_by=answered_by):
                 life.machine_detected(answered_by, now)
-            case CalleeAnswered() if life.caller is CallerLeg.DETACHED:
+            case CalleeAnswered() if life.caller is CallerLeg.DETACHED and life.is_being_transferred:
                 self._deadlines.set("errand.overdue", now + self._talk.requests.errands.answered_within_s())
-            case HandedOver() if life.is_on_errand:
+            case HandedOver() if life.is_being_transferred:
                 life.handed_over(now)
-            case TransferOver(outcome=outcome) if life.is_on_errand:
+            case TransferOver(outcome=outcome) if life.is_being_transferred:
                 life.transfer_over(outcome, now)
             case PongReceived():
                 self._presence.sign_of_life(now)

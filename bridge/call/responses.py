@@ -298,6 +298,20 @@ class Responses:
             self._deadlines.clear(f"response.{name}")
         return active, asked
 
+    def watch_again(self, now: float) -> None:
+        """The call comes back from where nothing was waited for: what is under way is waited for anew."""
+        if self._asked is not None:
+            self._deadlines.set("response.created", now + CREATED_WITHIN_S)
+        if self._blocked:
+            self._deadlines.set("response.retry", now + RETRY_AFTER_S)
+        if self.active is None:
+            return
+        if self.active.cancelled:
+            self._await_cancelled(now)
+        else:
+            self._progress_at = now
+            self._deadlines.set("response.progress", now + PROGRESS_WITHIN_S)
+
     def want_again(self, wish: Wish) -> None:
         """Wish for a response that was asked for or begun in a session that is gone, before all others."""
         self._again(wish)

@@ -26,6 +26,7 @@ import msgspec
 from pydantic import BaseModel
 
 from bridge.errors import BridgeError
+from bridge.wire.caller import UNREADABLE
 from bridge.wire.g711 import size_of
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def _one_line(text: str | bytes) -> bytes | None:
             raw = bytes(text)
             raw.decode()
         _is_json(raw)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except UNREADABLE:
         return None
     return None if b"\n" in raw or b"\r" in raw else raw
 
@@ -310,7 +311,7 @@ class Tape:
                 if new_input is None:
                     self._read_other(line, step)
                     continue
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 torn = number if line.strip() else 0
                 continue
             yield step
@@ -332,7 +333,7 @@ class Tape:
 def _header(line: bytes) -> Header:
     try:
         header = _decode_header(line)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise TapeError(
             'this is no tape: its first line is not a header with the version, such as {"tape":1}'
         ) from error

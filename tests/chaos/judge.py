@@ -15,6 +15,7 @@ from bridge.call.actions import (
     CloseModel,
     CloseStream,
     ConnectModel,
+    DropStream,
     Ended,
     Happened,
     PlayAudio,
@@ -27,6 +28,7 @@ from bridge.call.plan import Plan
 from bridge.wire import caller, model
 from bridge.wire.commands import (
     AppendAudio,
+    CancelResponse,
     CreateItem,
     CreateResponse,
     DeleteItem,
@@ -60,6 +62,8 @@ class Judge:
         """How often the session was given the output of a function."""
         self.asked: dict[str, str] = {}
         """Responses that were asked for: instructions by event id."""
+        self.cancelled: set[str] = set()
+        """Responses that the bridge cancelled: nobody hears of them, however they end."""
         self.facts: dict[str, int] = {}
         self.endings: list[str] = []
         self._plan = plan
@@ -80,6 +84,7 @@ class Judge:
             TruncateItem: self._truncate,
             DeleteItem: self._delete,
             CreateResponse: self._create,
+            CancelResponse: lambda action: self.cancelled.add(action.response_id),
             AppendAudio: self._append,
             CreateItem: self._item,
             UpdateSession: self._update,
@@ -89,6 +94,7 @@ class Judge:
             ConnectModel: self._connect,
             CloseModel: self._close_model,
             CloseStream: self._close_stream,
+            DropStream: self._drop_stream,
             Ended: self._ended,
         }
 
@@ -105,8 +111,10 @@ class Judge:
         message = self._heard
         if isinstance(message, caller.MarkReached):
             self._playing.reached(message.name)
-        elif isinstance(message, caller.StreamStarted):
+        elif isinstance(message, caller.StreamStarted) and not self._playing.is_up:
             self._playing.stream_began(now)
+        elif isinstance(message, caller.CallerLeft):
+            self._playing.is_up = False
         elif isinstance(message, caller.CallerAudio):
             if not self._session.is_confirmed:
                 self._kept.add(message.payload)
@@ -278,6 +286,9 @@ class Judge:
             self.breaks(6, "the call is handed over before the announcement is heard")
         self._playing.is_up = False
 
+    def _drop_stream(self, _: DropStream) -> None:
+        self._playing.is_up = False
+
     def _ended(self, action: Ended) -> None:
         self.endings.append(action.ending.value)
         if len(self.endings) > 1:
@@ -359,7 +370,7 @@ class _Playing:
 
     def cleared(self, active: str) -> None:
         cut = {response_id for response_id, _, _ in self.waiting.values()} - {""}
-        self.dead |= cut | {active} if cut else set()
+        self.dead |= (cut | {active} if cut else cut) - {""}
         self.cut = {part for _, part, _ in self.waiting.values()}
         self.waiting.clear()
 

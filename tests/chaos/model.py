@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from bridge.call.controls import ModelConnected, ModelLost
 from bridge.call.plan import EndpointName
@@ -147,7 +148,7 @@ class ModelLink:
         self._side = side
         self._driver = driver
         self._is_open = self._is_left = False
-        self.events: list[dict[str, object]] = []
+        self.events: list[dict[str, Any]] = []
         """Everything the server said, but for sound and words, whether it arrived or not."""
         whims = Whims(loop, side.dice, habits)
         self.session = Session(

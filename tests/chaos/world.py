@@ -15,7 +15,7 @@ from tests.chaos.drawn import CALLER_NUMBER, PIN, habits_drawn, output_drawn, pl
 from tests.chaos.faults import Faults
 from tests.chaos.happenings import Happenings
 from tests.chaos.judge import Judge
-from tests.chaos.model import CALLER_WORDS, ModelLink, ModelSide
+from tests.chaos.model import CALLER_WORDS, Habits, ModelLink, ModelSide
 from tests.chaos.virtual import VirtualLoop
 
 OVER_WITHIN_S = 6 * 3600.0
@@ -31,18 +31,31 @@ class World:
         self.seed = seed
         self.clock = loop.clock
         self.dice = dice = Random(seed)  # noqa: S311 - nothing secret
-        self.plan = plan_drawn(dice)
+        self.plan = self.draw_plan()
         self.judge = Judge(self.plan, (CALLER_WORDS, CALLER_NUMBER, PIN))
-        faults = [Faults()] * 4
-        for way in dice.sample(range(4), dice.choice([0, 0, 1, 1, 2, 4])):
-            faults[way] = Faults.drawn(dice)
+        faults = self.draw_faults()
         self.carrier = Carrier(loop, dice, up=faults[0], down=faults[1])
-        self.model = ModelSide(loop, dice, habits_drawn(dice), up=faults[2], down=faults[3])
+        self.model = ModelSide(loop, dice, self.draw_habits(), up=faults[2], down=faults[3])
         self._loop = loop
         self._running = 0
         self._over = asyncio.Event()
         self.driver = Driver(self.plan, self, lambda *_: self.judge)
         self.carrier.driver = self.driver
+
+    def draw_plan(self) -> Plan:
+        """How the call goes."""
+        return plan_drawn(self.dice)
+
+    def draw_habits(self) -> Habits:
+        """How its model behaves."""
+        return habits_drawn(self.dice)
+
+    def draw_faults(self) -> list[Faults]:
+        """Of messages to the bridge and from it, on the caller's leg and on the model's."""
+        faults = [Faults()] * 4
+        for way in self.dice.sample(range(4), self.dice.choice([0, 0, 1, 1, 2, 4])):
+            faults[way] = Faults.drawn(self.dice)
+        return faults
 
     @property
     def broken(self) -> list[str]:
@@ -60,6 +73,10 @@ class World:
         except TimeoutError:
             self.judge.breaks(7, "the call does not end")
         happenings.cancel()
+        await self.end()
+
+    async def end(self) -> None:
+        """The call is over: whatever was on its way arrives, nothing follows, and nothing is left."""
         self.carrier.hang_up(tells=False)
         await asyncio.sleep(0.001)
         if self._running:

@@ -113,6 +113,20 @@ def test_an_answer_that_was_awaited_before_an_errand_is_asked_for_after_it() -> 
     assert 1 == len(of(CreateResponse, actions))
 
 
+@pytest.mark.parametrize("outcome", ["busy", "connected"])
+def test_word_of_an_older_transfer_comes_while_keys_are_sent(outcome: str) -> None:
+    """Callbacks come late: it says nothing about the keys, nor about the call."""
+    bench = Bench()
+    bench.up()
+    calls(bench, "send_digits", '{"digits": "1"}')
+    bench.caller(STOP)
+
+    actions = bench.control(TransferOver(outcome))
+
+    assert ([], []) == (of(LeaveOrder, actions), bench.endings)
+    assert 1 == len(facts("control.ignored", actions))
+
+
 class TestSecrets:
     """Digits for a function."""
 
