@@ -140,6 +140,9 @@ class OperatorApi:
         if wanted.destination not in places:
             names = ", ".join(places) or "none is configured"
             raise ApiError(HTTPStatus.BAD_REQUEST, "unknown_destination", f"destination must be one of: {names}.")
+        if hindrance := driver.call.transfer_hindrance:
+            message = f"The call cannot be handed over: {hindrance}."
+            raise ApiError(HTTPStatus.CONFLICT, "not_transferable", message)
         driver.control(Transfer(wanted.destination, wanted.summary))
         return _done()
 

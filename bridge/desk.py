@@ -10,6 +10,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from bridge.breaker import Health
 from bridge.call.controls import Answered, CallOver, HangUp, MachineDetected, Shutdown, StreamOver, TransferOver
 from bridge.call.plan import CallInfo
@@ -296,7 +298,9 @@ class FrontDesk:
         self.calls.park(driver.plan.call_sid)
 
     async def run_function(self, plan: Plan, function: RunFunction) -> str:
-        """Run an operator's function."""
+        """Run an operator's function; it is told who speaks to the caller now."""
+        if function.agent:
+            plan = structs.replace(plan, info=structs.replace(plan.info, agent=function.agent))
         secrets = function.secrets or None
         return await self.rules.of(plan.call_sid).functions.run(
             plan, function.call_id, function.name, function.arguments, secrets=secrets

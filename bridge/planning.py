@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bridge.call.plan import Colleague, Plan
+from bridge.call.plan import Colleague, Plan, Tariff
 from bridge.call.tools import tools_of
 from bridge.holding import hold_clip
 from bridge.settings import model_for
@@ -65,6 +65,7 @@ class Planner:
             name: Colleague(_filled(settings.agents[name], values), self._tools(settings.agents[name], by_sip=by_sip))
             for name in others
         }
+        transcription = agent.input_audio_transcription
         return Plan(
             call_sid=info.call_sid,
             agent=agent,
@@ -83,6 +84,10 @@ class Planner:
             is_primary_down=is_primary_down,
             claim_within_s=settings.limits.token_ttl_s,
             max_call_s=settings.limits.max_call_s,
+            warn_before_s=settings.limits.warn_before_s,
+            price=_price(settings, model_for(settings.model, agent).name),
+            transcription_price=_price(settings, transcription.model if transcription is not None else ""),
+            max_cost=settings.limits.max_cost,
         )
 
     def adopted(self, plan: Plan) -> Plan:
@@ -101,6 +106,11 @@ class Planner:
 
     def _tools(self, agent: Agent, *, by_sip: bool) -> tuple[Json, ...]:
         return tools_of(agent, self._settings, self._schemas, caller_by_sip=by_sip)
+
+
+def _price(settings: Settings, model: str) -> Tariff | None:
+    price = settings.prices.get(model)
+    return Tariff(**price.model_dump()) if price is not None else None
 
 
 def _reachable(agents: Mapping[str, Agent], first: str) -> list[str]:

@@ -90,6 +90,8 @@ class RunFunction(msgspec.Struct, frozen=True):
     call_id: str
     name: str
     arguments: dict[str, Any]
+    agent: str = ""
+    """Who speaks to the caller now."""
     secrets: dict[str, str] = {}
     """Further arguments, keyed in by the caller: for the function alone; never shown, logged or recorded."""
 

@@ -49,6 +49,11 @@ class Acts:
         """Whether an act is announced and not yet done."""
         return self._act is not None
 
+    @property
+    def pending(self) -> Act | None:
+        """The act that is announced and not yet done."""
+        return self._act
+
     def begin(self, act: Act, now: float, *, speech_s: float = 0) -> None:
         """Announce it; none may be pending. `speech_s`: how long the announcement takes, where it is a long one."""
         self._act = act

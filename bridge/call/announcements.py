@@ -57,6 +57,24 @@ class Announcements:
         if act.announcement is not None:
             self._responses.want(Wish(Kind.ANNOUNCEMENT, act.announcement))
 
+    @property
+    def hindrance(self) -> str:
+        """Why the call cannot be handed over now; empty when it can, whatever else is announced."""
+        if self._responses.is_closing:
+            return "a message is being left"
+        pending = self._acts.pending
+        return "it is being handed over already" if pending is not None and pending.order.kind == "transfer" else ""
+
+    def give_way(self) -> None:
+        """The operator wants something else: the act that is announced does not happen, and the model is told so."""
+        act = self._acts.undo()
+        if act is None:
+            return
+        self._outbox.happened("act.replaced", act=act.order.kind)
+        self._responses.forget(Kind.ANNOUNCEMENT)
+        if act.call_id:
+            self._functions.answer(act.call_id, error(prompts.REPLACED))
+
     def due(self, now: float, *, is_made: bool, unheard_ms: int) -> Act | None:
         """The act, if it is to be done now: see `Acts.due`."""
         return self._acts.due(now, is_made=is_made, unheard_ms=unheard_ms)

@@ -32,6 +32,7 @@ from bridge.call.responses import Kind, Refusal, Responses, Wish
 from bridge.call.restoring import Restoring
 from bridge.call.silence import Silence
 from bridge.call.speaking import Speaking
+from bridge.call.spend import Spend
 from bridge.call.transcript import Transcript
 from bridge.call.turns import Cutting, Turns
 from bridge.call.voice import CallerEar
@@ -96,6 +97,7 @@ class Conversation:
         """Whether nobody speaks and nothing is on its way, as `settle` has found."""
         self.answers = Answers(loudness)
         self.waits = Waits(outbox)
+        self.spend = Spend(plan, outbox)
         self.answering = Answering(outbox, deadlines, self.responses, self.turns, session)
         self.breaks = Breaks(
             deadlines, self.playout, self.responses, turns=self.turns, answering=self.answering, acts=self._acts
@@ -145,8 +147,9 @@ class Conversation:
             case wire.Committed(item_id=item_id):
                 self.memory.caller_spoke(item_id, now)
                 self.answering.turn_committed(now)
-            case wire.CallerTranscript(item_id=item_id, transcript=words):
+            case wire.CallerTranscript(item_id=item_id, transcript=words, usage=usage):
                 self.transcript.caller_words(item_id, words, now)
+                self.spend.transcribed(usage)
             case wire.Quiet():
                 self.responses.progressed(now)
             case _:
@@ -263,6 +266,7 @@ class Conversation:
         return is_lost
 
     def _response_done(self, response: wire.Response, now: float) -> None:
+        self.spend.response_done(response.usage)
         is_cut = self.responses.is_muted(response.id)
         done = self.responses.done(response.id)
         flaw = "" if is_cut else self.answers.over(response)
@@ -332,6 +336,16 @@ class Conversation:
     def say(self, words: str) -> None:
         """The operator wants something said, word for word."""
         self.responses.want(Wish(Kind.SAY, prompts.word_for_word(words)))
+
+    @property
+    def transfer_hindrance(self) -> str:
+        """Why the caller cannot be handed over now, though they can be spoken to; empty when they can."""
+        return self._acts.hindrance
+
+    def transfer(self, destination: str, summary: str, now: float) -> None:
+        """The operator wants the caller handed over: that goes before whatever else is announced."""
+        self._acts.give_way()
+        self.requests.transfer(destination, summary, now)
 
     def silence_due(self, now: float) -> None:
         """The line has been quiet for long enough."""

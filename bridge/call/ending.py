@@ -22,6 +22,8 @@ class Ending(Enum):
     """Nobody spoke, was asked, and still nobody spoke."""
     TIME_LIMIT = "time_limit"
     """`limits.max_call_s` was reached."""
+    COST_LIMIT = "cost_limit"
+    """`limits.max_cost` was reached."""
     MODEL_FAILED = "model_failed"
     """The model could not be used any more; the caller heard the fallback."""
     CALLER_LOST = "caller_lost"

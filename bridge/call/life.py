@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.call import prompts
 from bridge.call.actions import (
     CloseStream,
     DropStream,
@@ -20,7 +19,9 @@ from bridge.call.actions import (
 from bridge.call.acts import Act
 from bridge.call.detection import Detection
 from bridge.call.ending import Ending
+from bridge.call.limits import Limits
 from bridge.call.presence import Presence
+from bridge.call.responses import Kind, Wish
 from bridge.call.sessions import Sessions
 from bridge.call.states import CallerLeg, ModelLeg, move_caller
 
@@ -38,8 +39,6 @@ TALKS_WITHIN_S = 4 * 3600 + 60.0
 """How long a caller may speak with a human, by the carrier's limit, before the call is given up as lost."""
 CLOSED_WITHIN_S = 5.0
 """How long the carrier may take to let go of a stream that we close."""
-LAST_WORDS_S = 30.0
-"""How long after its time limit a call may last whose caller does not let the bot say so."""
 PHONE_AUDIO = ("audio/x-mulaw", 8000, 1)
 
 
@@ -86,8 +85,8 @@ class Life:
             is_needed=lambda: self.caller in (CallerLeg.AWAITED, CallerLeg.UP),
             given_up=self._model_failed,
         )
-        self._limit_at: float | None = None
-        self._is_past_limit = False
+        self.limits = Limits(plan, deadlines)
+        self._began_at: float | None = None
         self._is_parked = False
         self._detection = Detection(plan.outgoing)
         self._message = ""
@@ -113,10 +112,8 @@ class Life:
         self.presence.began(now)
         self._deadlines.clear("stream.claimed")
         self._deadlines.clear("errand.overdue")
-        if self._limit_at is None:
+        if self.limits.stream_started(now):
             self._talk.stream_started(now)
-            self._limit_at = now + self._plan.max_call_s
-        self._deadlines.set("call.limit", max(now, self._limit_at))
         self._outbox.happened("stream.started", stream_sid=started.stream_sid)
         if (started.encoding, started.sample_rate_hz, started.channels) != PHONE_AUDIO:
             self._outbox.happened("stream.refused", reason="format")
@@ -131,6 +128,7 @@ class Life:
     def answered(self, now: float) -> None:
         """Somebody is on the line: a caller of ours, or whom we have called. The session is opened meanwhile."""
         self.caller = move_caller(self.caller, CallerLeg.AWAITED)
+        self._began_at = now
         self._deadlines.clear("callee.answered")
         self.sessions.open(now)
         self._deadlines.set("stream.claimed", now + self._plan.claim_within_s)
@@ -166,7 +164,7 @@ class Life:
         self._outbox.happened("transfer.ended", outcome=outcome)
         self._outbox.do(LeaveOrder(order))
         if outcome == "connected":
-            self.finish(Ending.TRANSFERRED)
+            self.finish(Ending.TRANSFERRED, now=now)
         elif order.kind == "resume":
             self._deadlines.set("errand.overdue", now + self._plan.claim_within_s)
         else:
@@ -176,9 +174,9 @@ class Life:
         """Nobody came back: the human has answered, or the carrier has lost the call."""
         errand = self._talk.requests.errands.current
         if errand is None or errand.order.kind != "transfer" or errand.outcome:
-            self.finish(Ending.CALLER_LOST)
+            self.finish(Ending.CALLER_LOST, now=now)
         elif self._is_parked:
-            self.finish(Ending.TRANSFERRED)
+            self.finish(Ending.TRANSFERRED, now=now)
         else:
             self.handed_over(now)
 
@@ -237,15 +235,15 @@ class Life:
             self.close(ending, order, now)
         elif self.caller is CallerLeg.AWAITED or (self.caller is CallerLeg.DETACHED and not self.is_handing_over):
             self._outbox.do(LeaveOrder(order))  # the carrier asks: at once, or when the stream that comes is refused
-            self.finish(ending)
+            self.finish(ending, now=now)
         elif self.caller is CallerLeg.RINGING:
-            self.call_off(ending)
+            self.call_off(ending, now=now)
 
-    def call_off(self, ending: Ending, reason: str = "") -> None:
+    def call_off(self, ending: Ending, reason: str = "", *, now: float) -> None:
         """End a call without a stream: the carrier is asked to, and told so if it asks first."""
         self._outbox.do(LeaveOrder(Order("hang_up")))
         self._outbox.do(HangUpCall())
-        self.finish(ending, reason)
+        self.finish(ending, reason, now=now)
 
     def close(self, ending: Ending | None, order: Order, now: float) -> None:
         """Leave the stream with an order: the call is over when it is gone, or on an errand when `ending` is None."""
@@ -262,7 +260,7 @@ class Life:
         self._deadlines.set("stream.closed", now + CLOSED_WITHIN_S)
         self._outbox.do(CloseStream(order))
 
-    def finish(self, ending: Ending, reason: str = "") -> None:
+    def finish(self, ending: Ending, reason: str = "", *, now: float) -> None:
         """The call is over, once: everything is let go of, and nothing follows any more."""
         self.is_over = True
         self.ending = ending
@@ -274,16 +272,27 @@ class Life:
         self.sessions.leave()
         why = {"reason": reason} if reason else {}
         talk = self._talk
-        sums = {"turns": talk.turns.count, "barge_ins": talk.turns.barge_ins, **talk.waits.summary()}
-        self._outbox.happened("call.ended", ending=ending.value, **sums, **why)
+        sums = {
+            "turns": talk.turns.count,
+            "barge_ins": talk.turns.barge_ins,
+            **talk.waits.summary(),
+            **talk.spend.told(),
+        }
+        lasted_s = round(now - self._began_at, 1) if self._began_at is not None else 0.0
+        self._outbox.happened("call.ended", ending=ending.value, lasted_s=lasted_s, **sums, **why)
         self._outbox.do(Ended(ending))
 
-    def call_over(self, status: str) -> None:
+    def check_spend(self, now: float) -> None:
+        """End a call that has cost as much as it may."""
+        if self._talk.spend.is_too_much and self.is_up and self.limits.ending is None:
+            self.limit_reached(Ending.COST_LIMIT, now)
+
+    def call_over(self, status: str, now: float) -> None:
         """The carrier says that the call has ended."""
         if self.caller is CallerLeg.RINGING and status != "completed":
-            self.finish(Ending.NOT_REACHED, status.replace("-", "_"))
+            self.finish(Ending.NOT_REACHED, status.replace("-", "_"), now=now)
             return
-        self.finish(self.ending or (Ending.TRANSFERRED if self._is_parked else Ending.CALLER_HUNG_UP))
+        self.finish(self.ending or (Ending.TRANSFERRED if self._is_parked else Ending.CALLER_HUNG_UP), now=now)
 
     def stream_over(self, now: float) -> None:
         """The carrier asks what to do with the call: for it the stream is over, or could not be opened."""
@@ -305,7 +314,7 @@ class Life:
             self._deadlines.set("stream.claimed", now + self._plan.claim_within_s)
         else:
             self._outbox.do(LeaveOrder(Order("fallback")))
-            self.finish(Ending.NOT_CLAIMED)
+            self.finish(Ending.NOT_CLAIMED, now=now)
 
     def _lose_stream(self, cause: str, now: float) -> None:
         """The stream is gone without a word: the carrier is given another one, unless that was so too often.
@@ -317,7 +326,7 @@ class Life:
         order = Order("resume" if may_return else "fallback")
         self._outbox.happened("stream.lost", cause=cause, losses=self.presence.losses)
         self.presence.left()
-        self._deadlines.clear("call.limit")
+        self.limits.stream_left()
         self._talk.broken_off(now)
         if may_return:
             self._talk.requests.errands.begin(order, "")
@@ -329,7 +338,7 @@ class Life:
         else:
             self._outbox.do(LeaveOrder(order))
             self.caller = move_caller(self.caller, CallerLeg.GONE)
-            self.finish(Ending.CALLER_LOST)
+            self.finish(Ending.CALLER_LOST, now=now)
 
     @property
     def is_on_errand(self) -> bool:
@@ -360,20 +369,27 @@ class Life:
             self._lose_stream("socket", now)
             return
         self.caller = CallerLeg.GONE
-        self.finish(self.ending or (Ending.CALLER_HUNG_UP if is_clean else Ending.CALLER_LOST))
+        self.finish(self.ending or (Ending.CALLER_HUNG_UP if is_clean else Ending.CALLER_LOST), now=now)
 
     def hang_up(self, now: float) -> None:
         """The operator ends the call."""
         if self.caller is CallerLeg.DETACHED:
-            self.call_off(Ending.OPERATOR_HUNG_UP)
+            self.call_off(Ending.OPERATOR_HUNG_UP, now=now)
         else:
             self.leave(Ending.OPERATOR_HUNG_UP, Order("hang_up"), now)
 
-    def limit_reached(self, now: float) -> None:
-        """The call has lasted as long as it may: the caller is told so, and it ends, whether they let us or not."""
-        if self._is_past_limit:
-            self.close(Ending.TIME_LIMIT, Order("hang_up"), now)
-            return
-        self._is_past_limit = True
-        self._deadlines.set("call.limit", now + LAST_WORDS_S)
-        self._talk.announce(Act(Ending.TIME_LIMIT, Order("hang_up"), prompts.TIME_IS_UP), now)
+    def time_due(self, name: str, now: float) -> None:
+        """One of the `call.*` deadlines has come: the call must end soon, or now."""
+        if name == "call.warning":
+            self._outbox.happened("call.warned")
+            self._talk.responses.want(Wish(Kind.SAY, self.limits.warning()))
+        else:
+            self.limit_reached(Ending.TIME_LIMIT, now)
+
+    def limit_reached(self, ending: Ending, now: float) -> None:
+        """The call has lasted as long, or cost as much, as it may: it ends, whether we are let say so or not."""
+        act = self.limits.reached(ending, now)
+        if act is not None:
+            self._talk.announce(act, now)
+        else:
+            self.close(self.limits.ending, Order("hang_up"), now)

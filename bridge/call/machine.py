@@ -119,6 +119,11 @@ class Call:
         return self._life.is_up
 
     @property
+    def transfer_hindrance(self) -> str:
+        """Why a call that is up cannot be handed over now; empty when it can."""
+        return self._talk.transfer_hindrance
+
+    @property
     def is_ringing(self) -> bool:
         """Whether the bridge placed this call and nobody has answered it yet."""
         return self._life.caller is CallerLeg.RINGING
@@ -254,6 +259,7 @@ class Call:
             case _ if self._life.is_in_conversation:
                 self._talk.receive(event, now)
         sessions.check_answers(now)
+        self._life.check_spend(now)
 
     # Neither leg
 
@@ -268,8 +274,10 @@ class Call:
                 talk.requests.done(call_id, output, now)
             case Say(words=words):
                 talk.say(words)
-            case Transfer(destination=destination, summary=summary) if life.caller is CallerLeg.UP:
-                talk.requests.transfer(destination, summary, now)
+            case Transfer(destination=where, summary=why) if (
+                life.caller is CallerLeg.UP and not talk.transfer_hindrance
+            ):
+                talk.transfer(where, why, now)
             case HangUp():
                 life.hang_up(now)
             case Shutdown():
@@ -298,7 +306,7 @@ class Call:
             case StreamOver():
                 life.stream_over(now)
             case CallOver(status=status):
-                life.call_over(status)
+                life.call_over(status, now)
             case _:
                 self._outbox.happened("control.ignored", kind=type(request).__name__)
 
@@ -306,9 +314,9 @@ class Call:
         life = self._life
         match name:
             case "callee.answered":
-                life.call_off(Ending.NOT_REACHED, "no_answer")
+                life.call_off(Ending.NOT_REACHED, "no_answer", now=now)
             case "stream.claimed":
-                life.finish(Ending.NOT_CLAIMED)
+                life.finish(Ending.NOT_CLAIMED, now=now)
             case "stream.closed":
                 life.stream_left(now, is_clean=False)
             case "errand.overdue":
@@ -321,8 +329,8 @@ class Call:
                 self._presence.media_missing(now)
             case "caller.answered":
                 life.caller_silent(now)
-            case "call.limit":
-                life.limit_reached(now)
+            case "call.limit" | "call.warning":
+                life.time_due(name, now)
             case _:
                 self._due_in_talk(name, now)
 

@@ -57,6 +57,17 @@ class Colleague(msgspec.Struct, frozen=True):
     tools: tuple[dict[str, object], ...] = ()
 
 
+class Tariff(msgspec.Struct, frozen=True):
+    """What a million tokens of a model cost, in the operator's currency."""
+
+    text_in: float = 0
+    text_cached_in: float = 0
+    audio_in: float = 0
+    audio_cached_in: float = 0
+    text_out: float = 0
+    audio_out: float = 0
+
+
 class Plan(msgspec.Struct, frozen=True):
     """Everything the call core goes by; fixed for the whole call.
 
@@ -72,6 +83,10 @@ class Plan(msgspec.Struct, frozen=True):
         colleagues: agents whom the conversation may be handed to, by name.
         claim_within_s: how long the media stream may take to come after the webhook was answered.
         max_call_s: how long the call may last.
+        warn_before_s: how long before that the caller is told, where the call may last much longer; 0: never.
+        price: of the model; None where it is not known.
+        transcription_price: of the model that writes down what the caller says.
+        max_cost: what the call may cost; 0: whatever it does.
         info: what the operator's functions are told about the call.
         outgoing: of a call that the bridge places, and that rings first; None when somebody calls.
         standby_dialect: of the second endpoint; None when there is none.
@@ -91,6 +106,10 @@ class Plan(msgspec.Struct, frozen=True):
     colleagues: Mapping[str, Colleague] = {}
     claim_within_s: float = 60
     max_call_s: float = 3600
+    warn_before_s: float = 60
+    price: Tariff | None = None
+    transcription_price: Tariff | None = None
+    max_cost: float = 0
     info: CallInfo = CallInfo()
     outgoing: Outgoing | None = None
     standby_dialect: Dialect | None = None

@@ -81,6 +81,7 @@ class Requests:
         self._responses = responses
         self._announce = announce
         self._change_agent = change_agent
+        self._agent = plan.info.agent
         self._hands_over_to = plan.agent.hand_over_to
         self._entry: _Entry | None = None
         self._filler = ""
@@ -256,6 +257,7 @@ class Requests:
             names = ", ".join(self._hands_over_to) or "nobody"
             self.functions.answer(request.call_id, error(f"agent must be one of: {names}"))
             return
+        self._agent = name
         self._hands_over_to = self._plan.colleagues[name].agent.hand_over_to
         self._change_agent(name)
         self._outbox.happened("agent.changed", agent=name)
@@ -264,7 +266,7 @@ class Requests:
     def _run(self, request: Request, now: float, secrets: dict[str, str] | None = None) -> None:
         self._outbox.happened("function.called", function=request.name, call_id=request.call_id)
         self._running[request.call_id] = (request.name, now)
-        self._outbox.do(RunFunction(request.call_id, request.name, request.arguments, secrets or {}))
+        self._outbox.do(RunFunction(request.call_id, request.name, request.arguments, self._agent, secrets or {}))
         if filler := self._plan.fillers.get(request.name):
             self._filler = filler
             self._deadlines.set("function.filler", now + FILLER_AFTER_S)

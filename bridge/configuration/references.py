@@ -13,7 +13,7 @@ from bridge.call.lines import BlockList, Hours
 from bridge.configuration.keys import Path, Problem, nearest
 from bridge.errors import ConfigurationError
 from bridge.holding import hold_clip
-from bridge.settings import BUILT_IN_TOOLS, E164, NamedFunction, NamedMcp
+from bridge.settings import BUILT_IN_TOOLS, E164, NamedFunction, NamedMcp, model_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,6 +32,7 @@ def problems(settings: Settings) -> Iterator[Problem]:
     yield from _destinations(settings)
     yield from _circles(settings)
     yield from _files(settings)
+    yield from _prices(settings)
 
 
 def _agents(settings: Settings) -> Iterator[Problem]:
@@ -187,6 +188,19 @@ def _on_failure(settings: Settings, destination: Destination) -> Iterator[tuple[
     known = (*_NO_DESTINATIONS, *settings.destinations)
     if destination.on_failure not in known:
         yield ("on_failure",), _unknown(destination.on_failure, known, "way to go on")
+
+
+def _prices(settings: Settings) -> Iterator[Problem]:
+    """A highest cost without a price is never reached."""
+    if not settings.limits.max_cost:
+        return
+    for agent in settings.agents.values():
+        name = model_for(settings.model, agent).name
+        if name not in settings.prices:
+            found = nearest(name, settings.prices)
+            hint = f'; did you mean [prices."{name}"] by [prices."{found}"]?' if found else ""
+            yield Problem(("limits", "max_cost"), f'needs what the model costs: write [prices."{name}"]{hint}')
+            return
 
 
 def _circles(settings: Settings) -> Iterator[Problem]:

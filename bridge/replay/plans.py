@@ -53,6 +53,8 @@ def plan_under(plan: Plan, settings: Settings) -> Plan:
         agent=agent.model_copy(update=words),
         functions=functions,
         max_call_s=settings.limits.max_call_s,
+        warn_before_s=settings.limits.warn_before_s,
+        max_cost=settings.limits.max_cost,
         claim_within_s=settings.limits.token_ttl_s,
     )
 

@@ -28,7 +28,7 @@ from bridge.settings.agent import (
     Transcription,
     TurnDetection,
 )
-from bridge.settings.calls import Destination, Fallback, Limits, Line, Twiml
+from bridge.settings.calls import Destination, Fallback, Limits, Line, Price, Twiml
 from bridge.settings.functions import Collect, Function, Mcp
 from bridge.settings.model import OPENAI_URL, Dialect, Endpoint, Model, Provider, model_for
 from bridge.settings.operations import ModelFault, Recording, Records, Rehearsal, Shared, Storage, Tape
@@ -63,6 +63,7 @@ __all__ = [
     "Notice",
     "Otel",
     "Params",
+    "Price",
     "Provider",
     "Recording",
     "Records",
@@ -121,6 +122,7 @@ class Settings(Frozen):
     destinations: Annotated[dict[str, Destination], AfterValidator(_named)] = Field(default_factory=dict)
     fallback: Fallback = Fallback()
     limits: Limits = Limits()
+    prices: dict[str, Price] = Field(default_factory=dict)
     twiml: Twiml = Twiml()
     storage: Storage = Storage()
     records: Records = Records()

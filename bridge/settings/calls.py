@@ -61,6 +61,26 @@ class Fallback(Frozen):
     """How long until one call tries the model again; twice as long after each failure, up to five minutes."""
 
 
+Amount = Annotated[float, Field(ge=0, le=1_000_000)]
+
+
+class Price(Frozen):
+    """`[prices.NAME]`: what a million tokens cost, in any currency; the name is a model's, as in `model.name`."""
+
+    text_in: Amount = 0
+    """Text that the model reads: instructions, tools, messages, results of functions."""
+    text_cached_in: Amount = 0
+    """The same, where the server had it cached."""
+    audio_in: Amount = 0
+    """Sound that the model hears, all of the conversation so far with each response."""
+    audio_cached_in: Amount = 0
+    """The same, where the server had it cached."""
+    text_out: Amount = 0
+    """Text that the model writes."""
+    audio_out: Amount = 0
+    """Speech that the model makes."""
+
+
 class Limits(Frozen):
     """`[limits]`: bounds on what callers can use up."""
 
@@ -70,8 +90,11 @@ class Limits(Frozen):
     """Longest call."""
     calls_per_minute_per_caller: Annotated[int, Field(ge=1, le=10_000)] = 10
     """Calls of one number within a minute."""
+    warn_before_s: Annotated[float, Field(ge=0, le=3_600)] = 60
+    """How long before the end of its time a caller is told that the call must end soon; 0: never, nor where
+    `max_call_s` is less than three times as long."""
     max_cost: Annotated[float, Field(ge=0)] = 0
-    """Highest cost of a call, in the currency of the prices; 0: none."""
+    """Highest cost of a call, in the currency of `[prices]`: then it ends politely; 0: none."""
     token_ttl_s: Annotated[float, Field(ge=5, le=600)] = 60
     """How long the token of a media stream is valid."""
     max_message_bytes: Annotated[int, Field(ge=4_096, le=16_777_216)] = 65_536

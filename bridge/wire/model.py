@@ -53,38 +53,6 @@ class Fault(msgspec.Struct, frozen=True):
     """Of our own event that caused it, if we gave it an id."""
 
 
-class CachedTokens(msgspec.Struct, frozen=True):
-    """How the cached input tokens divide; GA only."""
-
-    text_tokens: int | None = None
-    audio_tokens: int | None = None
-
-
-class InputTokens(msgspec.Struct, frozen=True):
-    """Input tokens; the cached ones are among them."""
-
-    text_tokens: int | None = None
-    audio_tokens: int | None = None
-    cached_tokens: int | None = None
-    cached_tokens_details: CachedTokens | None = None
-
-
-class OutputTokens(msgspec.Struct, frozen=True):
-    """Output tokens."""
-
-    text_tokens: int | None = None
-    audio_tokens: int | None = None
-
-
-class Usage(msgspec.Struct, frozen=True):
-    """What a response cost in tokens; every field may be missing."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    input_token_details: InputTokens | None = None
-    output_token_details: OutputTokens | None = None
-
-
 class StatusDetails(msgspec.Struct, frozen=True):
     """Why a response did not complete."""
 
@@ -100,7 +68,8 @@ class Response(msgspec.Struct, frozen=True):
     status: str | None = None
     status_details: StatusDetails | None = None
     output: list[Item] | None = None
-    usage: Usage | None = None
+    usage: Any = None
+    """As it came: `bridge.wire.usage` reads it, so that an unknown shape of it costs nothing else of the event."""
     metadata: dict[str, str] | msgspec.UnsetType | None = msgspec.UNSET
     """What our `response.create` gave it; not every server hands it back, hence unset."""
 
@@ -177,6 +146,8 @@ class CallerTranscript(msgspec.Struct, tag="conversation.item.input_audio_transc
 
     item_id: str
     transcript: str
+    usage: Any = None
+    """As it came: see `bridge.wire.usage`."""
 
 
 class CallerTranscriptFailed(msgspec.Struct, tag="conversation.item.input_audio_transcription.failed"):

@@ -13,6 +13,7 @@ from bridge.call.actions import Action, ClearPlayout, Ended, Happened, Outbox, P
 from bridge.call.answering import Answering
 from bridge.call.conversation import Conversation
 from bridge.call.deadlines import Deadlines
+from bridge.call.ending import Ending
 from bridge.call.life import Life
 from bridge.call.playout import Playout
 from bridge.edge.driver import Driver
@@ -90,8 +91,8 @@ def speaks_after_the_end(patch: Patch) -> None:
     """7: something is done when all is over."""
     finish = Life.finish
 
-    def lively(life: Life, *args: object) -> None:
-        finish(life, *args)  # type: ignore[arg-type] # as they came
+    def lively(life: Life, ending: Ending, reason: str = "", *, now: float) -> None:
+        finish(life, ending, reason, now=now)
         life.is_over = False
 
     patch.setattr(Life, "finish", lively)

@@ -135,8 +135,8 @@ class TestHandOver:
     def tables(self, offer: Offer) -> dict[str, object]:
         """Two agents, the second of whom has a function."""
 
-        def lookup() -> str:
-            return "shipped"
+        def lookup(call: CallInfo) -> str:
+            return f"shipped, says {call.agent}"
 
         return {
             "agents": {"reception": self.RECEPTION, "orders": self.ORDERS},
@@ -197,7 +197,7 @@ class TestHandOver:
     async def test_the_other_agents_functions_work(
         self, rehearsal: Start, tables: dict[str, object], wire: Wire
     ) -> None:
-        """Who has taken over may do what its own tools say."""
+        """Who has taken over may do what its own tools say, and the function is told who that is."""
         looks_up = Reply(calls=(FunctionCall("lookup"),))
         run = await rehearsal(
             [HELLO, self.hands_over("orders"), looks_up, Reply(speech="It is shipped.")], heard=["an order"], **tables
@@ -205,7 +205,7 @@ class TestHandOver:
         call = await run.dial(asks)
         await until(call, lambda: "It is shipped." in run.seen.bot_words())
 
-        assert '"shipped"' == wire.outputs()[-1]
+        assert '"shipped, says orders"' == wire.outputs()[-1]
 
     async def test_an_agent_may_hand_the_conversation_back(
         self, rehearsal: Start, tables: dict[str, object], wire: Wire

@@ -11,11 +11,13 @@ from bridge import api
 from bridge.api import MAX_BODY_BYTES, MAX_FAILURES, MAX_REQUESTS
 from bridge.recent import RecentCalls
 from bridge.rehearsal.carrier import Call, Callee
-from bridge.rehearsal.conversation import Reply
+from bridge.rehearsal.conversation import FunctionCall, Reply
 from tests.client import CALLEE, LINES, TABLES, Operator, refusal
+from tests.shop import asks
 from tests.support import CALLER, LINE, Rehearsal, Start
 
-SALES = {"to": CALLEE, "announce": "I will put you through.", "timeout_s": 10}
+THROUGH = "I will put you through."
+SALES = {"to": CALLEE, "announce": THROUGH, "timeout_s": 10}
 NOBODY = "CA" + "0" * 32
 ROUTES = [
     ("GET", "/api/calls"),
@@ -239,6 +241,30 @@ async def test_an_operator_transfers_a_call(rehearsal: Start) -> None:
     assert 204 == answer.status_code
     assert "I will put you through." == run.seen.bot_words()[1]
     assert [CALLEE] == [leg.to for leg in run.carrier.calls if leg is not call]
+    assert ["transferred"] == run.seen.endings()
+
+
+async def test_an_operator_transfers_a_caller_whom_the_model_is_saying_goodbye_to(rehearsal: Start) -> None:
+    """Their word goes before the model's: the call is not ended, and the model is told why."""
+    end = Reply(speech="Thank you for your call and goodbye.", calls=(FunctionCall("end_call", {"reason": "done"}),))
+    run = await rehearsal(
+        [Reply(speech="Hello there."), end, Reply(speech=THROUGH)],
+        heard=["that is all"],
+        people={CALLEE: Callee(script=hangs_up_soon)},
+        **TABLES,
+        destinations={"sales": SALES},
+    )
+    call = await run.dial(asks)
+    await call.until(lambda: bool(run.seen.of("act.announced")))
+    answer = await Operator(run).post(f"/api/calls/{call.sid}/transfer", {"destination": "sales"})
+    again = await Operator(run).post(f"/api/calls/{call.sid}/transfer", {"destination": "sales"})
+    await call.ended()
+    await run.carrier.settled()
+
+    assert 204 == answer.status_code
+    assert (409, "not_transferable") == refusal(again)
+    assert [{"act": "hang_up"}] == run.seen.of("act.replaced")
+    assert ["hang_up", "transfer"] == [fact["act"] for fact in run.seen.of("act.announced")]
     assert ["transferred"] == run.seen.endings()
 
 

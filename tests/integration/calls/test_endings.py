@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -270,6 +271,28 @@ class TestSilence:
 
         assert ["has not ended" in message for message in wire.messages()] == [True]
         assert ["caller_hung_up"] == run.seen.endings()
+
+
+class TestCostLimit:
+    """`limits.max_cost` and `[prices]`."""
+
+    async def test_a_caller_whose_call_costs_too_much_hears_a_goodbye(self, rehearsal: Start) -> None:
+        """The server's own usage is counted, each cached token once; the call ends when the goodbye was heard."""
+        run = await rehearsal(
+            [HELLO, Reply(speech="We open at nine."), Reply(speech=GOODBYE)],
+            heard=["opening hours"],
+            limits={"max_cost": 40},
+            prices={"gpt-realtime-2.1": {"audio_out": 1_000_000}},
+        )
+        call = await run.dial(asks)
+        await call.ended()
+
+        counted = [fact for fact in run.seen.of("usage.counted") if fact["of"] == "response"]
+        assert whole(GOODBYE) == heard_in_full(run, GOODBYE)
+        assert ["cost_limit"] == run.seen.endings()
+        assert [fact["audio_out"] for fact in counted] == [fact["cost"] for fact in counted]
+        assert sum(cast("float", fact["cost"]) for fact in counted) == run.seen.of("call.ended")[0]["cost"]
+        assert counted[1]["text_cached_in"] == cast("int", counted[0]["text_in"])
 
 
 class TestTimeLimit:

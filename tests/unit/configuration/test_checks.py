@@ -46,6 +46,11 @@ WRONG = {
         "[server]\nport = 9001\nmedia_port = 9000\nworkers = 2\n",
         "server.media_port: must leave server.port free",
     ),
+    # what calls cost
+    "highest cost without a price": (
+        "[limits]\nmax_cost = 1.5\n",
+        "limits.max_cost: needs what the model costs",
+    ),
     # what is kept of calls
     "webhook without secret": (
         '[records]\nwebhook_url = "https://crm.example.com"\n',

@@ -153,7 +153,7 @@ def test_secret_keys_are_zeros_on_the_tape() -> None:
     for digit in "4711#":
         recorder.caller(1.0, f'{{"event":"dtmf","dtmf":{{"digit":"{digit}"}}}}')
     recorder.caller(1.5, FRAME.replace("////", "QUJD"))
-    recorder.actions([ResumeRecording(), RunFunction("call_1", "pay", {"order": 3}, {"card": "4711"})])
+    recorder.actions([ResumeRecording(), RunFunction("call_1", "pay", {"order": 3}, secrets={"card": "4711"})])
     recorder.control(2.0, FunctionResult("call_1", '{"used":"4711#"}'))
     recorder.caller(2.5, '{"event":"dtmf","dtmf":{"digit":"5"}}')
     text = b"".join(recorder.take()).decode()

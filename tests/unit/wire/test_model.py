@@ -101,8 +101,8 @@ def test_response_is_read(dialect: str) -> None:
     assert ("resp_1", "completed", {"wish": "response-2"}) == (response.id, response.status, response.metadata)
     assert ["message", "function_call"] == [item.type for item in response.output]
     assert ("lookup_order", "call_1") == (response.output[1].name, response.output[1].call_id)
-    assert (46, 54) == (response.usage.input_tokens, response.usage.output_tokens)
-    assert 34 == response.usage.input_token_details.audio_tokens
+    assert (46, 54) == (response.usage["input_tokens"], response.usage["output_tokens"])
+    assert 34 == response.usage["input_token_details"]["audio_tokens"]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
