@@ -325,6 +325,7 @@ class FrontDesk:
         """A call is over."""
         self._doorkeeper.bygone.add(driver.plan.call_sid)
         self.calls.leave(driver.plan.call_sid)
+        self._orders.ended(driver)
         self.rules.end(driver.plan.call_sid)
         self._transfers.caller_left(driver.plan.call_sid)
 

@@ -6,10 +6,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bridge.call.actions import Order
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.call.actions import Order
     from bridge.edge.driver import Driver
 
 KEPT = 10_000
@@ -47,9 +48,19 @@ class Orders:
         if ordered is None:
             return None
         ordered.is_awaited = False
-        if not ordered.document:
+        if not ordered.document and ordered.driver is not None:
             ordered.document = self._make(ordered.driver, ordered.order)
         return ordered.document
+
+    def ended(self, driver: Driver) -> None:
+        """The call has ended: what it ordered stays to be told, and nothing of the call itself is kept for that."""
+        ordered = self._orders.get(driver.plan.call_sid)
+        if ordered is None or ordered.driver is not driver:
+            return
+        if not ordered.document:
+            order = Order("hang_up") if ordered.order.kind == "transfer" else ordered.order
+            ordered.document = self._make(driver, order)
+        ordered.driver = None
 
     def call_over(self, call_sid: str) -> None:
         """The carrier says that the call has ended: it does not ask any more."""
@@ -70,7 +81,8 @@ class Orders:
 class _Ordered:
     """An order, and the document it became."""
 
-    driver: Driver
+    driver: Driver | None
+    """None when its call has ended: then there is a document."""
     order: Order
     left_at: float
     document: str = ""

@@ -32,6 +32,8 @@ class Ending(Enum):
     """The webhook was answered, but the media stream never came, or could not be opened."""
     MOVED = "moved"
     """Another bridge has gone on with the call, because its media stream came there; it has its own ending there."""
+    BRIDGE_FAILED = "bridge_failed"
+    """A fault of the bridge itself ended it; the caller heard the fallback."""
     DRAINED = "drained"
     """The bridge was shut down and the call could not go on."""
     NOT_REACHED = "not_reached"

@@ -19,7 +19,7 @@ from bridge.call.actions import (
 from bridge.call.acts import Act
 from bridge.call.detection import Detection
 from bridge.call.ending import Ending
-from bridge.call.limits import Limits
+from bridge.call.limits import TALKS_WITHIN_S, Limits
 from bridge.call.presence import Presence
 from bridge.call.responses import Kind, Wish
 from bridge.call.sessions import Sessions
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from bridge.call.session import Session
     from bridge.wire import caller
 
-TALKS_WITHIN_S = 4 * 3600 + 60.0
-"""How long a caller may speak with a human, by the carrier's limit, before the call is given up as lost."""
 CLOSED_WITHIN_S = 5.0
 """How long the carrier may take to let go of a stream that we close."""
 PHONE_AUDIO = ("audio/x-mulaw", 8000, 1)

@@ -19,6 +19,19 @@ LEAST_WARNINGS = 3
 """A call is warned only if it may last that many times as long as the warning is early."""
 
 
+TALKS_WITHIN_S = 4 * 3600 + 60.0
+"""How long a caller may speak with a human, by the carrier's limit, before the call is given up as lost."""
+MARGIN_S = 300.0
+"""What a call may take beyond all its limits, for requests under way, before something must be wrong with it."""
+
+
+def longest_s(plan: Plan) -> float:
+    """How long a call can last at the very most, all its limits one after the other."""
+    ringing_s = plan.outgoing.ring_within_s if plan.outgoing is not None else 0.0
+    away_s = TALKS_WITHIN_S if plan.destinations else 0.0
+    return ringing_s + plan.claim_within_s + plan.max_call_s + LAST_WORDS_S + away_s + MARGIN_S
+
+
 class Limits:
     """The limits of one call. `ending` is the one that was reached; None: none yet."""
 

@@ -292,7 +292,7 @@ class Call:
             case Answered() if life.caller is CallerLeg.RINGING:
                 life.answered(now)
             case Moved() if self.may_move:
-                life.finish(Ending.MOVED)
+                life.finish(Ending.MOVED, now=now)
             case MachineDetected(answered_by=answered_by):
                 life.machine_detected(answered_by, now)
             case CalleeAnswered() if life.caller is CallerLeg.DETACHED and life.is_being_transferred:

@@ -33,7 +33,11 @@ from bridge.call.actions import (
     SetMark,
 )
 from bridge.call.controls import FunctionResult
+from bridge.call.ending import Ending
+from bridge.call.limits import longest_s
 from bridge.call.machine import Call
+from bridge.edge import abandoned
+from bridge.edge.abandoned import OverdueError
 from bridge.edge.writer import ignore
 from bridge.wire import caller as wire_caller
 from bridge.wire import model as wire_model
@@ -42,7 +46,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.call.controls import Control
-    from bridge.call.ending import Ending
     from bridge.call.plan import EndpointName, Plan
     from bridge.clock import Clock, Timer
     from bridge.wire.commands import AppendAudio, Command
@@ -147,6 +150,7 @@ class Driver:
         self._recorder = record(plan, self.began_at) if record is not None else None
         self._now = self.clock.now
         self._timer: Timer | None = None
+        self._watchdog: Timer | None = None
         self._caller: CallerLink | None = None
         self._stream: wire_caller.Stream | None = None
         self._model: ModelLink | None = None
@@ -177,7 +181,8 @@ class Driver:
 
         A call that the bridge placed begins when its name is known; its session is opened when somebody has answered.
         """
-        self._flush()
+        self._watchdog = self.clock.call_at(self.began_at + longest_s(self.plan), self._overdue)
+        self._try(self._flush)
 
     def attach(self, link: CallerLink, started: wire_caller.StreamStarted, text: str | bytes) -> None:
         """The media stream has come, with its `start` message; pass on what it says from now on to `receive_caller`."""
@@ -188,20 +193,23 @@ class Driver:
 
     def receive_caller(self, text: str | bytes) -> None:
         """A message of the media stream."""
-        now = self._now()
-        recorder = self._recorder
-        message = wire_caller.parse(text)
-        if type(message) is wire_caller.CallerAudio:
-            passed_on = self.call.pass_on(message, now=now)
-            if passed_on is not None:  # 49 of 50 times
-                if recorder is not None:
-                    recorder.passed_on(now, text, passed_on)
-                self._send(passed_on)
-                return
-        if recorder is not None:
-            recorder.caller(now, text)
-        self.call.receive_caller(message, now=now)
-        self._flush()
+        try:
+            now = self._now()
+            recorder = self._recorder
+            message = wire_caller.parse(text)
+            if type(message) is wire_caller.CallerAudio:
+                passed_on = self.call.pass_on(message, now=now)
+                if passed_on is not None:  # 49 of 50 times
+                    if recorder is not None:
+                        recorder.passed_on(now, text, passed_on)
+                    self._send(passed_on)
+                    return
+            if recorder is not None:
+                recorder.caller(now, text)
+            self.call.receive_caller(message, now=now)
+            self._flush()
+        except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is, ends this call and no other
+            self._abandon(error)
 
     def caller_left(self, link: CallerLink) -> None:
         """A media stream's socket is closed, with or without a `stop`. Nothing happens when a newer one is there."""
@@ -211,14 +219,20 @@ class Driver:
 
     def receive_model(self, text: str | bytes) -> None:
         """An event of the session."""
-        now = self._now()
-        if self._recorder is not None:
-            self._recorder.model(now, text)
-        self.call.receive_model(wire_model.parse(text), now=now)
-        self._flush()
+        try:
+            now = self._now()
+            if self._recorder is not None:
+                self._recorder.model(now, text)
+            self.call.receive_model(wire_model.parse(text), now=now)
+            self._flush()
+        except Exception as error:  # noqa: BLE001 - the same
+            self._abandon(error)
 
     def control(self, request: Control) -> None:
         """Something that comes from neither leg."""
+        self._try(self._control, request)
+
+    def _control(self, request: Control) -> None:
         now = self._now()
         if self._recorder is not None:
             self._recorder.control(now, request)
@@ -226,12 +240,49 @@ class Driver:
         self._flush()
 
     def _wake(self) -> None:
+        self._try(self._timer_due)
+
+    def _timer_due(self) -> None:
         self._timer = None
         now = self._now()
         if self._recorder is not None:
             self._recorder.timer(now)
         self.call.handle_timer(now=now)
         self._flush()
+
+    # What must not happen
+
+    def _overdue(self) -> None:
+        """The watchdog: the call has passed every limit that it has."""
+        self._watchdog = None
+        self._abandon(OverdueError("the call has passed every limit"))
+
+    def _try(self, work: Callable[..., None], *arguments: object) -> None:
+        try:
+            work(*arguments)
+        except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is, ends this call and no other
+            self._abandon(error)
+
+    def _abandon(self, error: Exception) -> None:
+        """End a call whose code has failed: the caller hears the fallback, and everything is let go of."""
+        abandoned.report(self.plan.call_sid, error)
+        call, self.call = self.call, abandoned.over()
+        if isinstance(call, abandoned.Over):
+            return
+        around, ending = self._surroundings, Ending.BRIDGE_FAILED
+        facts: dict[str, object] = {"ending": ending.value, "lasted_s": round(self._now() - self.began_at, 1)}
+        abandoned.do_all(
+            self.plan.call_sid,
+            (
+                lambda: around.leave_order(self, Order("fallback")),
+                lambda: around.hang_up(self) if call.is_ringing else None,
+                lambda: around.leave_stream(self, self._caller.close) if self._caller is not None else None,
+                lambda: self._close_model(CloseModel()),
+                lambda: self._recorder.actions([Ended(ending)]) if self._recorder is not None else None,
+                lambda: around.happened(self, "call.ended", facts),
+                lambda: self._ended(Ended(ending)),
+            ),
+        )
 
     def _flush(self) -> None:
         """Perform what the core wants done, and arm the timer; it is re-armed only when it must come earlier."""
@@ -302,9 +353,10 @@ class Driver:
         self.control(FunctionResult(action.call_id, output))
 
     def _ended(self, action: Ended) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._watchdog):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._watchdog = None
         for task in self._running:
             task.cancel()
         self._surroundings.ended(self, action.ending)
