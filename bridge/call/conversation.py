@@ -19,16 +19,16 @@ from bridge.call.actions import Order
 from bridge.call.acts import Act
 from bridge.call.announcements import Announcements
 from bridge.call.answering import Answering
-from bridge.call.answers import Answers, Loudness, code_of
+from bridge.call.answers import Answers, Loudness
 from bridge.call.breaks import Breaks, has_heard
+from bridge.call.course import Course
 from bridge.call.ending import Ending
-from bridge.call.functions import error
 from bridge.call.hold import SLOW_S, Hold
 from bridge.call.keys import Keys
 from bridge.call.memory import Memory
 from bridge.call.playout import Playout
 from bridge.call.requests import Requests
-from bridge.call.responses import Kind, Refusal, Responses, Wish
+from bridge.call.responses import Kind, Responses, Wish
 from bridge.call.restoring import Restoring
 from bridge.call.silence import Silence
 from bridge.call.speaking import Speaking
@@ -116,6 +116,20 @@ class Conversation:
             answers=self.answers,
             waits=self.waits,
         )
+        self.course = Course(
+            outbox,
+            session=session,
+            responses=self.responses,
+            answers=self.answers,
+            answering=self.answering,
+            requests=self.requests,
+            memory=self.memory,
+            turns=self.turns,
+            breaks=self.breaks,
+            playout=self.playout,
+            speaking=self.speaking,
+            spend=self.spend,
+        )
         self._restoring = Restoring(
             outbox,
             session=session,
@@ -153,20 +167,7 @@ class Conversation:
             case wire.Quiet():
                 self.responses.progressed(now)
             case _:
-                self._receive_response(event, now)
-
-    def _receive_response(self, event: wire.ModelEvent, now: float) -> None:
-        match event:
-            case wire.ResponseCreated(response=response):
-                self._response_created(response, now)
-            case wire.OutputItemAdded(response_id=response_id, item=item):
-                self.responses.progressed(now)
-                if item.type == "message":
-                    self.memory.bot_began(item.id, response_id, now)
-            case wire.OutputItemDone(response_id=response_id, item=item):
-                self._item_done(response_id, item, now)
-            case wire.ResponseDone(response=response):
-                self._response_done(response, now)
+                self.course.receive(event, now)
 
     # The bot
 
@@ -230,72 +231,6 @@ class Conversation:
         self._outbox.happened("keys.collected")
         self.transcript.tell("user", self._keys.take(), now)
         self.responses.want(Wish(Kind.ANSWER))
-
-    # Responses and functions
-
-    def _item_done(self, response_id: str, item: wire.Item, now: float) -> None:
-        self.responses.progressed(now)
-        request = self._functions.announce(response_id, item)
-        if request is None:
-            return
-        if self.responses.is_muted(response_id):
-            self._functions.decline(request.call_id, error(prompts.NOT_DONE))
-        else:
-            self.requests.carry_out(request, now, is_announced=bool(self.memory.items_of(response_id)))
-
-    def _response_created(self, response: wire.Response, now: float) -> None:
-        lost = self.responses.active
-        if lost is not None:
-            self._response_over(lost.response_id, now)
-        self.responses.created(response, now)
-        self.answers.begin()
-        self.answering.await_server(None)
-        active = self.responses.active
-        if active is not None and active.wish is None:  # the server's own answers all that was said so far
-            self.answering.server_answers()
-            if self.responses.is_closing:
-                self.responses.interrupt(now, by_server=False)
-        self.breaks.response_created(now)
-
-    def response_overdue(self, name: str, now: float) -> bool:
-        """One of the `response.*` deadlines has come. True when the server makes no sense any more: it is lost."""
-        waited_for = self.responses.active
-        is_lost = self.responses.overdue(name, now)
-        if waited_for is not None and self.responses.active is None:
-            self._response_over(waited_for.response_id, now)
-        return is_lost
-
-    def _response_done(self, response: wire.Response, now: float) -> None:
-        self.spend.response_done(response.usage)
-        is_cut = self.responses.is_muted(response.id)
-        done = self.responses.done(response.id)
-        flaw = "" if is_cut else self.answers.over(response)
-        if flaw or response.status not in ("completed", "cancelled"):
-            code = code_of(response) or None
-            self._outbox.happened("response.failed", status=flaw or response.status, code=code)
-        if flaw:
-            self.speaking.again(flaw, done.wish if done is not None else None, now)
-        for item in response.output or ():
-            self._item_done(response.id, item, now)
-        self._response_over(response.id, now)
-
-    def _response_over(self, response_id: str, now: float) -> None:
-        """Nothing more comes of a response, whether its end was told or got lost."""
-        self._functions.response_over(response_id)
-        if self.responses.is_muted(response_id):
-            self.turns.response_ended(response_id)
-        else:
-            self.memory.response_over(response_id)
-        if not self.playout.is_playing:
-            self.speaking.heard_out(now)
-
-    def refused(self, fault: wire.Fault, now: float) -> Refusal:
-        """The server refused a command that is not about the session; a response that it refuses has failed."""
-        refusal = self.responses.refused(fault.event_id, fault.code, now)
-        if refusal is Refusal.FAILED:
-            self.answers.failed(fault.code or "")
-        self._session.turns_refused(fault.event_id)
-        return refusal
 
     def session_over(self, now: float) -> None:
         """The session is gone. What it left undone is wished for, and done by the next one."""

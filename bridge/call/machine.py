@@ -351,5 +351,5 @@ class Call:
                 talk.silence_due(now)
             case "act.overdue":
                 self._life.do(talk.act_overdue(), now)
-            case _ if talk.response_overdue(name, now):
+            case _ if talk.course.overdue(name, now):
                 self._life.sessions.lose("response_overdue", now)

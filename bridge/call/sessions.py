@@ -162,7 +162,7 @@ class Sessions:
         if fault.event_id is None:
             self._fault_code = fault.code or ""
         is_session = self._session.is_refused(fault.event_id, fault.code)
-        if not is_session and self._talk.refused(fault, now) is Refusal.LATER:
+        if not is_session and self._talk.course.refused(fault, now) is Refusal.LATER:
             return
         what = "session" if is_session else (fault.event_id or "").partition("-")[0]
         self._outbox.happened("model.command_refused", what=what, code=fault.code, param=fault.param)

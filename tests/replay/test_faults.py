@@ -19,6 +19,7 @@ from bridge.call.actions import ClearPlayout, CloseStream, Outbox
 from bridge.call.acts import Acts
 from bridge.call.controls import Control
 from bridge.call.conversation import Conversation
+from bridge.call.course import Course
 from bridge.call.errands import Errand
 from bridge.call.functions import Functions
 from bridge.call.inbound import Inbound
@@ -143,13 +144,13 @@ def any_mark_counts(patch: Patch) -> None:
 
 def done_is_heard(patch: Patch) -> None:
     """13: what the server is done with is taken for heard."""
-    response_done = Conversation._response_done
+    response_done = Course._done
 
-    def heard(talk: Conversation, response: model.Response, now: float) -> None:
-        response_done(talk, response, now)
-        talk.playout.give_up(10**9)
+    def heard(course: Course, response: model.Response, now: float) -> None:
+        response_done(course, response, now)
+        course._playout.give_up(10**9)
 
-    patch.setattr(Conversation, "_response_done", heard)
+    patch.setattr(Course, "_done", heard)
 
 
 def always_cancel(patch: Patch) -> None:
