@@ -24,6 +24,18 @@ AFTERWARDS_S = 30.0
 """How long whatever was on its way still arrives."""
 
 
+class Watched(Driver):
+    """A driver that ends the call whose code has failed, as it should; `faults` are what was raised."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.plan, world, lambda *_: world.judge)
+        self.faults: list[BaseException | str] = []
+
+    def _abandon(self, error: Exception) -> None:
+        self.faults.append(error)
+        super()._abandon(error)
+
+
 class World:
     """Everything around one call; the surroundings of its driver. `play` it, and look at `broken`."""
 
@@ -39,7 +51,7 @@ class World:
         self._loop = loop
         self._running = 0
         self._over = asyncio.Event()
-        self.driver = Driver(self.plan, self, lambda *_: self.judge)
+        self.driver = Watched(self)
         self.carrier.driver = self.driver
 
     def draw_plan(self) -> Plan:
@@ -86,7 +98,7 @@ class World:
         self._look_around()
 
     def _look_around(self) -> None:
-        for fault in self._loop.faults:
+        for fault in self._loop.faults + self.driver.faults:
             self.judge.breaks(10, f"it raised {fault!r}")
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         if tasks or self._loop.planned():
