@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -40,7 +41,11 @@ async def ask(app: Application, method: str, path: str, headers: Iterable[tuple[
     replied: list[Message] = []
 
     async def receive() -> Message:
-        return asked.pop() if asked else {"type": "http.disconnect"}
+        if not asked:
+            await (
+                asyncio.Event().wait()
+            )  # whoever asks stays until there is an answer: the application gives up waiting
+        return asked.pop()
 
     async def send(message: Message) -> None:
         replied.append(message)
