@@ -36,7 +36,7 @@ class SharedAdmission(Admission[Held]):
             verdict = await self._shared.admit(call_sid, caller)
         except SharedLostError:
             _log.warning("call.admitted_alone", extra={"call_sid": call_sid})
-            return self.refuse(call_sid, caller, now)
+            return self._alone(call_sid, self.refuse(call_sid, caller, now))
         if verdict is Verdict.ADMITTED:
             self._reserved.add(call_sid)
         return _REFUSALS.get(verdict)
@@ -48,10 +48,16 @@ class SharedAdmission(Admission[Held]):
         try:
             verdict = await self._shared.admit(name, "")
         except SharedLostError:
-            return self.reserve(name)
+            return self._alone(name, self.reserve(name))
         if verdict is Verdict.ADMITTED:
             self._reserved.add(name)
         return _REFUSALS.get(verdict)
+
+    def _alone(self, name: str, refusal: Refused | None) -> Refused | None:
+        """The verdict of this process; if it refuses, a place that the register took before it was lost is free."""
+        if refusal is not None:
+            self._shared.leave(name)
+        return refusal
 
     def limit(self, limits: Limits) -> None:
         """Have other limits from now on, over all processes."""
