@@ -13,8 +13,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from alembic.util import CommandError
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from bridge.records.database import migrate
 
@@ -126,7 +125,7 @@ class RecordsWriter:
             try:
                 self._work()
                 self._went_well()
-            except (SQLAlchemyError, CommandError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was: without this thread no call is written any more
                 self._went_wrong(error)
         if self._notes:
             _log.error("records.lost", extra={"notes": len(self._notes)})
@@ -157,7 +156,7 @@ class RecordsWriter:
             with self._engine.begin() as connection:
                 for note in batch:
                     note.write(connection)
-        except DBAPIError as error:
+        except Exception as error:
             if _passes(error):
                 raise
             self._write_singly(batch)
@@ -168,7 +167,7 @@ class RecordsWriter:
             try:
                 with self._engine.begin() as connection:
                     note.write(connection)
-            except DBAPIError as error:
+            except Exception as error:
                 if _passes(error):
                     raise
                 self._refused += 1
@@ -194,6 +193,8 @@ def reason_of(error: Exception) -> str:
     return f"{type(origin).__name__} {state}" if state else type(origin).__name__
 
 
-def _passes(error: DBAPIError) -> bool:
+def _passes(error: Exception) -> bool:
     """Whether it may go well later: nobody is there, or somebody holds a lock. Otherwise it is what was written."""
+    if not isinstance(error, DBAPIError):  # some values are refused before the database is asked
+        return isinstance(error, SQLAlchemyError | OSError) and not isinstance(error, StatementError)
     return error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError")

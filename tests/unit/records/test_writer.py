@@ -82,6 +82,22 @@ def test_a_note_that_is_refused_for_good_takes_no_other_with_it(database: str) -
         assert 1 == writer.lost
 
 
+def test_a_note_that_no_database_was_asked_about_takes_no_other_with_it(database: str) -> None:
+    """The driver refuses some values by itself, such as a number that is too long, and the writer goes on."""
+
+    class TooLong(Seen):
+        def write(self, _: Connection) -> None:
+            raise OverflowError("too large to convert")
+
+    with writer_of(database) as writer:
+        for note in (Seen("a"), TooLong("c"), Seen("b")):
+            writer.put(note)
+        assert writer.flush(10)
+
+        assert ["a", "b"] == named(database)
+        assert (1, True) == (writer.lost, writer.is_reachable)
+
+
 def test_what_waits_is_written_when_the_database_comes_back(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failure that passes costs nothing."""
     monkeypatch.setattr(writing, "RETRY_FIRST_S", 0.05)
