@@ -9,7 +9,6 @@ import asyncio
 import importlib.util
 import logging
 import secrets
-import socket
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Self
 

@@ -34,7 +34,7 @@ CALL_S = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0)
 OTHER = "other"
 REFUSED = ("signature_missing", "signature_wrong", "handshake_signature", "stream_token", "stream_start", "admin_token")
 """Of the reasons, those that are told from the start; others are counted as they come."""
-TURNED_AWAY = ("blocked", "closed", "full", "too_often", "draining")
+TURNED_AWAY = ("blocked", "closed", "full", "too_often", "draining", "model_down")
 OUTCOMES = ("connected", "busy", "no_answer", "failed", "canceled", "declined")
 CAUSES, ENDPOINTS = ("lost", "limit"), ("primary", "standby")
 TOKENS = ("text_in", "text_cached_in", "audio_in", "audio_cached_in", "text_out", "audio_out")

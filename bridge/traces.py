@@ -44,7 +44,7 @@ _TIMED = {
 """Facts that become a span, and the field that tells how long it took."""
 _QUIET = frozenset({"caller.speech_started", "caller.speech_stopped", "caller.voice_confirmed", "function.called"})
 """Facts that a trace is better without: a span tells the same."""
-_FAULTS = frozenset({"model_failed", "caller_lost", "not_claimed", "transfer_failed"})
+_FAULTS = frozenset({"model_failed", "bridge_failed", "caller_lost", "not_claimed", "transfer_failed"})
 """Endings that make a call's span an error."""
 
 
