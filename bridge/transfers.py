@@ -126,7 +126,9 @@ class Transfers:
         transfer = self._by_call.get(status.caller_sid)
         if transfer is None or transfer.is_accepted or not transfer.is_about(status.call_sid):
             return
-        if status.attempt == transfer.attempt and status.status == "in-progress":  # asked for where nobody whispers
+        if status.attempt != transfer.attempt:  # a leg of an attempt before, whose end is told late
+            return
+        if status.status == "in-progress":  # asked for where nobody whispers
             transfer.driver.control(HandedOver())
         if status.is_terminal:
             await self._failed(transfer, _OUTCOMES.get(status.status, "declined"))

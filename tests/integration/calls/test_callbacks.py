@@ -207,7 +207,7 @@ class TestWarm:
         await until(again.call, lambda: BACK in run.seen.bot_words(), hangs_up=False)
         human = next(leg for leg in run.carrier.calls if leg.to == SALES)
         document = await again.post(again.urls("/twiml/whisper")[0], human.sid, Digits="2")
-        await again.post(f"/twiml/call-status?call={again.call.sid}", human.sid, CallStatus="completed")
+        await again.post(f"/twiml/call-status?call={again.call.sid}&attempt=1", human.sid, CallStatus="completed")
         await run.clock.sleep(1)
         again.call.hang_up()
         await ended(run, again.call)
@@ -225,7 +225,7 @@ class TestWarm:
         again = await calling(run)
         await again.call.until(lambda: len(again.answered("/twiml/whisper")) == 2)
         human = next(leg for leg in run.carrier.calls if leg.to == SALES)
-        await again.post(f"/twiml/call-status?call={again.call.sid}", human.sid, CallStatus="completed")
+        await again.post(f"/twiml/call-status?call={again.call.sid}&attempt=1", human.sid, CallStatus="completed")
         await ended(run, again.call)
 
         assert [{"outcome": "connected"}] == run.seen.of("transfer.ended")
@@ -239,7 +239,7 @@ class TestWarm:
         again = await calling(run)
         await again.call.until(lambda: any(leg.to == OTHER and leg.status == "ringing" for leg in run.carrier.calls))
         first = next(leg for leg in run.carrier.calls if leg.to == SALES)
-        await again.post(f"/twiml/call-status?call={again.call.sid}", first.sid, CallStatus="busy")
+        await again.post(f"/twiml/call-status?call={again.call.sid}&attempt=1", first.sid, CallStatus="busy")
         await ended(run, again.call)
 
         assert [SALES, OTHER] == humans(run)
