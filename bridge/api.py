@@ -38,6 +38,7 @@ _STATUS = {
     "no_credentials": HTTPStatus.SERVICE_UNAVAILABLE,
     "full": HTTPStatus.SERVICE_UNAVAILABLE,
     "draining": HTTPStatus.SERVICE_UNAVAILABLE,
+    "model_down": HTTPStatus.SERVICE_UNAVAILABLE,
     "carrier_refused": HTTPStatus.BAD_GATEWAY,
 }
 """For a call that is not placed; otherwise it is the request that is wrong."""

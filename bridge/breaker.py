@@ -152,6 +152,13 @@ class Health:
         settled = before.settled if before is not None else asyncio.Event()
         self._sessions[driver.plan.call_sid] = _Session(_keys(driver.plan.agent, endpoint, address), settled)
 
+    def reloaded(self) -> None:
+        """Other settings hold for new calls: what is known of endpoints and keys that they do not use is forgotten."""
+        in_use, known = self._in_use(), self._breakers
+        self._breakers = {key: breaker for key, breaker in known.items() if key in in_use}
+        for endpoint in {key.endpoint for key in known}:
+            self._tell(endpoint)
+
     def happened(self, driver: Driver, event: str, fields: dict[str, object]) -> None:
         """A fact of a call's life."""
         session = self._sessions.get(driver.plan.call_sid)
@@ -178,6 +185,8 @@ class Health:
             return
         own, everybodys = session.keys
         key = own if reason in _OWN else everybodys
+        if key not in self._in_use():  # a call that began by settings which hold for no other
+            return
         breaker = self._breaker(key)
         if breaker.failed(self._clock.now(), is_fatal=is_fatal):
             fields = {"endpoint": key.endpoint, "reason": reason, "code": code, "pause_s": breaker.pause_s}
@@ -190,10 +199,8 @@ class Health:
             self._tell(key.endpoint)
 
     def _ask(self, agent: Agent, endpoint: EndpointName) -> Literal["go", "try", "no"]:
-        now, model = self._clock.now(), self._rules.settings.model
-        standby = model.standby if endpoint == "standby" else None
-        keys = _keys(agent, endpoint, address_of(standby or model_for(model, agent)))
-        verdicts = {key: self._breakers[key].ask(now) for key in keys if key in self._breakers}
+        now = self._clock.now()
+        verdicts = {key: self._breakers[key].ask(now) for key in self._keys(agent, endpoint) if key in self._breakers}
         if "no" in verdicts.values():
             return "no"
         if "try" in verdicts.values():
@@ -203,7 +210,20 @@ class Health:
         return "go"
 
     def _tell(self, endpoint: EndpointName) -> None:
-        self._turned(endpoint, max(b.state for key, b in self._breakers.items() if key.endpoint == endpoint))
+        states = (breaker.state for key, breaker in self._breakers.items() if key.endpoint == endpoint)
+        self._turned(endpoint, max(states, default=State.CLOSED))
+
+    def _in_use(self) -> set[_Key]:
+        """Whose breakers count for new calls."""
+        settings = self._rules.settings
+        endpoints: tuple[EndpointName, ...] = ("primary", "standby") if settings.model.standby else ("primary",)
+        return {key for agent in settings.agents.values() for name in endpoints for key in self._keys(agent, name)}
+
+    def _keys(self, agent: Agent, endpoint: EndpointName) -> tuple[_Key, _Key]:
+        """Whose breakers count for a new call of this agent."""
+        model = self._rules.settings.model
+        standby = model.standby if endpoint == "standby" else None
+        return _keys(agent, endpoint, address_of(standby or model_for(model, agent)))
 
     def _breaker(self, key: _Key) -> Breaker:
         fallback = self._rules.settings.fallback

@@ -14,9 +14,8 @@ from msgspec import structs
 
 from bridge.breaker import Health
 from bridge.call.controls import Answered, CallOver, HangUp, MachineDetected, Shutdown, StreamOver, TransferOver
-from bridge.call.plan import CallInfo
 from bridge.carrier_requests import CarrierRequests
-from bridge.doorkeeper import Doorkeeper
+from bridge.doorkeeper import Doorkeeper, info_of
 from bridge.edge.admission import Admission
 from bridge.edge.driver import Driver
 from bridge.edge.model import ModelSocket
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from bridge.edge.recorder import Tapes
     from bridge.observing import Observer
     from bridge.rules import RuleBook
-    from bridge.settings import Line, Settings
+    from bridge.settings import Settings
     from bridge.wire.caller import StreamStarted
     from twiml import parameters
     from twiml.calls import CallControl
@@ -99,7 +98,7 @@ class FrontDesk:
         self._observers: tuple[Observer, ...] = (self.metrics, self.health, self.recordings, *observers)
         self._orders = Orders(self._document)
         self._transfers = Transfers(settings, control)
-        self.outbound = Outbound(control, rules, self.calls, self.begin_call)
+        self.outbound = Outbound(control, rules, self.calls, self.health, self.begin_call)
         self._answering: dict[str, asyncio.Task[str]] = {}
         self._requests = CarrierRequests(control, clock, url_of(settings, "after-stream"))
         self._doorkeeper = Doorkeeper(
@@ -121,6 +120,7 @@ class FrontDesk:
         """Have new calls go by other settings, live ones by theirs. Raises ConfigurationError, and changes nothing."""
         old, new = self.settings.twilio.auth_token, settings.twilio.auth_token
         await self.rules.replace(settings)
+        self.health.reloaded()
         if self._tapes is not None:
             self._tapes.adopt(settings)
         self.calls.limit(settings.limits)
@@ -152,7 +152,7 @@ class FrontDesk:
         if isinstance(way, str):
             return way
         try:
-            info = self._info(call, line)
+            info = info_of(call, line)
             variables = await self.rules.variables(info)
             by_sip = bool(call.sip_call_id)
             plan = self.rules.plan(info, variables, by_sip=by_sip, is_primary_down=way.is_primary_down)
@@ -389,15 +389,6 @@ class FrontDesk:
                 )
             case _:
                 return self.fallback_document()
-
-    def _info(self, call: parameters.IncomingCall, line: Line) -> CallInfo:
-        return CallInfo(
-            call_sid=call.call_sid,
-            from_number=call.from_,
-            to_number=call.to,
-            direction=call.direction.partition("-")[0] or "inbound",
-            agent=line.agent,
-        )
 
     def _connect(self, place: Place[Driver]) -> str:
         return documents.connect_stream(stream_of(self.settings, place), self.recordings.consent)

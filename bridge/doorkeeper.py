@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bridge.call.lines import BlockList, Hours
+from bridge.call.plan import CallInfo
 from bridge.edge.bygone import Bygone
 from twiml import documents
 
@@ -98,3 +99,14 @@ class Doorkeeper:
         self._metrics.turned_away(reason)
         _log.info("call.turned_away", extra={"call_sid": call.call_sid, "reason": reason})
         return document
+
+
+def info_of(call: IncomingCall, line: Line) -> CallInfo:
+    """What is known of a call that is let in."""
+    return CallInfo(
+        call_sid=call.call_sid,
+        from_number=call.from_,
+        to_number=call.to,
+        direction=call.direction.partition("-")[0] or "inbound",
+        agent=line.agent,
+    )

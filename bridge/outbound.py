@@ -25,6 +25,7 @@ from twiml.calls import CallRefusedError, OutboundCall
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bridge.breaker import Health
     from bridge.call.plan import Plan
     from bridge.edge.admission import Admission, Place
     from bridge.edge.driver import Driver
@@ -111,6 +112,7 @@ class _Dialled:
     info: CallInfo
     variables: dict[str, str]
     outgoing: Outgoing
+    is_primary_down: bool
     call_sid: str = ""
 
 
@@ -121,6 +123,7 @@ class Outbound:
         control: the carrier's REST interface; None without credentials, and then no call can be placed.
         rules: the configuration; makes the plan of each call.
         calls: where each call must find a place.
+        health: knows whether the model is down.
         begin: begins a call that has a name, and tells everybody with this event.
     """
 
@@ -129,11 +132,13 @@ class Outbound:
         control: CallControl | None,
         rules: RuleBook,
         calls: Admission[Driver],
+        health: Health,
         begin: Callable[[Plan, str], Place[Driver]],
     ) -> None:
         self._control = control
         self._rules = rules
         self._calls = calls
+        self._health = health
         self._begin = begin
         self._dialled: dict[str, _Dialled] = {}
         self._placing: set[asyncio.Task[str]] = set()
@@ -179,8 +184,11 @@ class Outbound:
                 parameters=request.parameters,
                 idempotency_key=name,
             )
+            way = self._health.way(self._rules.settings.agents[info.agent])
+            if way is None:
+                raise NotPlacedError("model_down", "The model is known to be down: try again in a few minutes.")
             outgoing = Outgoing(request.ring_s + CARRIER_ADDS_S, request.on_machine, request.message)
-            dialled = _Dialled(info, await self._rules.variables(info), outgoing)
+            dialled = _Dialled(info, await self._rules.variables(info), outgoing, way.is_primary_down)
             self._dialled[name] = dialled
             return await self._dial(control, self._order(request, own_number, name), name, dialled)
         finally:
@@ -205,7 +213,13 @@ class Outbound:
         dialled.call_sid = call_sid
         info = msgspec.structs.replace(dialled.info, call_sid=call_sid, idempotency_key="")
         by_sip = info.to_number.startswith("sip")
-        plan = self._rules.plan(info, dialled.variables, by_sip=by_sip, outgoing=dialled.outgoing)
+        plan = self._rules.plan(
+            info,
+            dialled.variables,
+            by_sip=by_sip,
+            outgoing=dialled.outgoing,
+            is_primary_down=dialled.is_primary_down,
+        )
         place = self._begin(plan, "call.placed")
         self._calls.leave(name)  # after it has its place by its own name: never is there one too few
         return place

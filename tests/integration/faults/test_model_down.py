@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import SecretStr
 
+from tests.client import CALLEE, TABLES, Operator, refusal
 from tests.peers import Model, Twilio
 from tests.support import ACCOUNT, LINE, Rehearsal, Start, free_port
 
@@ -86,6 +88,34 @@ async def test_a_trial_that_fails_costs_one_caller_a_wait_and_no_other(rehearsal
 
             assert "fallback" == await answer(twilio, 3)
             assert 2 == model.handshakes
+
+
+async def test_a_key_that_is_changed_makes_what_was_known_of_the_old_one_forgotten(rehearsal: Start) -> None:
+    """The operator has mended it: the next caller gets the bot, and the alert ends."""
+    async with Model(status=401) as model:
+        run = await rehearsal(model=of(model), fallback={"say": SORRY, "retry_after_s": PAUSE_S})
+        async with Twilio(run.bridge.url, run.media_url) as twilio:
+            await fails(run, twilio, 1)
+            before = run.number("voicebridge_model_breaker_state", endpoint="primary")
+            given = run.bridge.given
+            mended = given.model.model_copy(update={"api_key": SecretStr("another-rehearsed-key")})
+            await run.bridge.adopt(given.model_copy(update={"model": mended}))
+
+            assert (2, 0) == (before, run.number("voicebridge_model_breaker_state", endpoint="primary"))
+            assert "stream" == await answer(twilio, 2)
+
+
+async def test_no_call_is_placed_while_the_model_is_down(rehearsal: Start) -> None:
+    """Whoever picked up would hear nothing but the fallback; the operator is told instead."""
+    async with Model(status=401) as model:
+        run = await rehearsal(**TABLES, model=of(model), fallback={"say": SORRY, "retry_after_s": PAUSE_S})
+        async with Twilio(run.bridge.url, run.media_url) as twilio:
+            await fails(run, twilio, 1)
+        held = len(run.bridge.desk.calls)
+        answered = await Operator(run).post("/api/calls", {"to": CALLEE, "from": LINE})
+
+        assert (503, "model_down") == refusal(answered)
+        assert held == len(run.bridge.desk.calls)
 
 
 async def test_the_standby_answers_while_the_first_endpoint_is_down(rehearsal: Start, model: Model) -> None:
