@@ -226,6 +226,7 @@ class Bridge:
             fallback=desk.fallback_document,
             clock=self.clock,
             refused=desk.refused,
+            failed=self.metrics.webhook_failed,
             insecure=desk.validator is None,
             believed=lambda: peer_of(request.scope).believe(),
         )
@@ -269,6 +270,7 @@ class Bridge:
         limits = self.settings.limits
         if self._shared is None and (register := several.register(self.settings)) is not None:
             self._shared = await stack.enter_async_context(register)
+            self.metrics.watch_shared(register)
         return Admission(limits) if self._shared is None else SharedAdmission(limits, self._shared)
 
     def _entrance(self) -> Entrance:

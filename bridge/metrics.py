@@ -54,6 +54,7 @@ _MERGES: dict[str, Merge] = {
     "voicebridge_model_breaker_state": "max",
     "voicebridge_ready": "min",
     "voicebridge_records_reachable": "min",
+    "voicebridge_shared_reachable": "min",
     "voicebridge_build_info": "max",
 }
 
@@ -90,6 +91,14 @@ class RecordQueue(Protocol):
     @property
     def is_reachable(self) -> bool:
         """Whether the database takes them."""
+
+
+class Register(Protocol):
+    """What several bridges must agree on."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it cannot be reached at the moment."""
 
 
 class Metrics:
@@ -159,6 +168,12 @@ class Metrics:
             lambda: queue.lost
         )
 
+    def watch_shared(self, register: Register) -> None:
+        """Read whether the register that several bridges share can be reached, whenever a snapshot is taken."""
+        self._gauge(
+            "shared_reachable", "Whether the register of calls that bridges share can be reached."
+        ).set_function(lambda: 0 if register.is_lost else 1)
+
     def refused(self, reason: str) -> None:
         """A webhook, handshake, stream or API request was turned away."""
         self._refused.labels(reason).inc()
@@ -166,6 +181,10 @@ class Metrics:
     def turned_away(self, reason: str) -> None:
         """A caller got the fallback, or was rejected."""
         self._turned_away.labels(reason).inc()
+
+    def webhook_failed(self) -> None:
+        """The desk could not answer a webhook."""
+        self._webhooks_failed.inc()
 
     def fell_back(self) -> None:
         """The carrier could not use an answer of ours."""
@@ -212,6 +231,7 @@ class Metrics:
         self._refused = self._counter(
             "requests_refused", "Webhooks, streams and API requests turned away.", reason=REFUSED
         )
+        self._webhooks_failed = self._counter("webhooks_failed", "Webhooks that a fault of ours left unanswered.")
         self._fell_back = self._counter("webhooks_fallen_back", "Answers of ours that the carrier could not use.")
         self._loop_lag = self._histogram("loop_lag_seconds", "How late timers of the event loop fire.", LAG_S)
         self._input_lag = self._histogram(

@@ -76,6 +76,7 @@ class Webhooks:
         clock: bounds the desk.
         refused: told the reason of every request that was turned away, to be counted.
         insecure: believe every request but a web page's.
+        failed: told of every request that the desk could not answer, to be counted.
         believed: told of every request that is believed, while it is being answered.
 
     Raises:
@@ -90,6 +91,7 @@ class Webhooks:
         fallback: Callable[[], str],
         clock: Clock,
         refused: Callable[[str], None],
+        failed: Callable[[], object] = lambda: None,
         insecure: bool = False,
         believed: Callable[[], object] = lambda: None,
     ) -> None:
@@ -100,6 +102,7 @@ class Webhooks:
         self._fallback = fallback
         self._clock = clock
         self._refused = refused
+        self._failed = failed
         self._believed = believed
 
     def blueprint(self) -> Blueprint:
@@ -138,6 +141,7 @@ class Webhooks:
                 async with self._clock.timeout(DESK_LIMIT_S):
                     return _document(await ask(received))
             except Exception:  # noqa: BLE001 - whatever it was, the caller must hear something
+                self._failed()
                 _log.exception("webhook.failed", extra={"route": request.path, "call_sid": received.call_sid})
                 return _document(otherwise())
 
@@ -157,6 +161,7 @@ class Webhooks:
                 async with self._clock.timeout(_NOTICE_LIMIT_S):
                     await tell(received)
             except Exception:  # noqa: BLE001 - Twilio does not repeat a callback: an error would tell nobody
+                self._failed()
                 _log.exception("webhook.failed", extra={"route": request.path, "call_sid": received.call_sid})
             return answer()
 

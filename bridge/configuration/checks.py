@@ -33,7 +33,7 @@ def problems(settings: Settings) -> list[Problem]:
 
 def notices(settings: Settings) -> list[Problem]:
     """Everything that is accepted and should be known."""
-    found = [*_carrier(settings), *_model(settings)]
+    found = [*_carrier(settings), *_model(settings), *keeping.notices(settings)]
     for name, agent in settings.agents.items():
         found += [Problem(("agents", name, *one.path), one.message) for one in _agent(settings, agent)]
     return found

@@ -22,6 +22,17 @@ def problems(settings: Settings) -> Iterator[Problem]:
         yield Problem(("recording", "on"), f"needs the carrier's REST interface, also to pause for secrets: {way_out}")
 
 
+def notices(settings: Settings) -> Iterator[Problem]:
+    """What is accepted and should be known."""
+    is_shared = not settings.shared.url.get_secret_value().startswith("memory://")
+    is_file = settings.storage.url.get_secret_value().startswith("sqlite:")
+    if settings.records.keep and is_shared and is_file:
+        message = (
+            "is a file of one machine, and several bridges answer: each knows its own calls only; use postgresql://"
+        )
+        yield Problem(("storage", "url"), message)
+
+
 def _webhook(settings: Settings) -> Iterator[Problem]:
     records = settings.records
     if not records.webhook_url:

@@ -112,10 +112,17 @@ class Queue:
     waiting = lost = 0
 
 
+class Register:
+    """What bridges share."""
+
+    is_lost = False
+
+
 def test_docs_explain_every_number() -> None:
     """Whoever reads `/metrics` finds each name in the docs, and none that is gone."""
     metrics = Metrics()
     metrics.watch_records(Queue())
+    metrics.watch_shared(Register())
     docs = Path("docs/watching.md").read_text(encoding="utf-8").partition("## Metrics")[2].partition("\n## ")[0]
     named = set(re.findall(r"^\| `(\w+?)(?:_total)?`", docs, re.MULTILINE))
 

@@ -10,7 +10,9 @@ import pytest
 
 from bridge.edge import shared_redis, shared_scripts
 from bridge.edge.shared import GoneError, SharedLostError, Verdict
+from bridge.edge.shared_redis import SharedByRedis
 from bridge.errors import BridgeError, ConfigurationError
+from bridge.metrics import Metrics
 from tests.integration.shared.conftest import MAX_CALLS, in_redis
 from tests.redis_server import RedisServer
 from tests.support import free_port
@@ -42,6 +44,14 @@ async def test_bridge_without_the_package_says_what_to_install(monkeypatch: pyte
         in_redis("redis://127.0.0.1:1", "a")
 
 
+def reachable(register: SharedByRedis) -> float:
+    """What `/metrics` says of it."""
+    metrics = Metrics()
+    metrics.watch_shared(register)
+    found = [family["samples"] for family in metrics.snapshot() if family["name"] == "voicebridge_shared_reachable"]
+    return found[0][0][2]
+
+
 async def test_redis_that_is_lost_holds_nobody_up_and_is_told_all_when_it_is_back(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -55,6 +65,7 @@ async def test_redis_that_is_lost_holds_nobody_up_and_is_told_all_when_it_is_bac
             await b.admit("CA9", "")
         with pytest.raises(GoneError):
             await b.ask("a", b"?")
+        lost = reachable(b)
         a.leave("CA0")
         a.take("CA3")
         redis_server.start()
@@ -66,6 +77,7 @@ async def test_redis_that_is_lost_holds_nobody_up_and_is_told_all_when_it_is_bac
     assert [Verdict.ADMITTED] * (MAX_CALLS - 3) + [Verdict.FULL] == verdicts
     events = [record.getMessage() for record in caplog.records]
     assert "shared.lost" in events
+    assert (0, 1) == (lost, reachable(b))
     assert "shared.regained" in events
 
 

@@ -113,6 +113,7 @@ class Rig:
         self.clock = Clock(rate)
         self.desk = RecordingDesk(self.clock)
         self.refused: list[str] = []
+        self.failed: list[str] = []
         self.port = 0
         self.http = httpx.AsyncClient(trust_env=False)
         self.app = Quart(__name__)
@@ -122,6 +123,7 @@ class Rig:
             fallback=lambda: FALLBACK,
             clock=self.clock,
             refused=self.refused.append,
+            failed=lambda: self.failed.append("failed"),
             insecure=insecure,
         )
         self.app.register_blueprint(hooks.blueprint())
@@ -368,6 +370,7 @@ async def test_caller_hears_the_fallback_when_the_desk_fails(
     assert (200, FALLBACK) == (response.status_code, response.text)
     records = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert ["webhook.failed"] == [record.message for record in records]
+    assert ["failed"] == rig.failed
     assert (path, CALLER) == (records[0].__dict__["route"], records[0].__dict__["call_sid"])
 
 

@@ -294,6 +294,7 @@ def test_operator_combines_what_works(load_text: Load, name: str) -> None:
 
 REMARKS = {
     "REST without an account": ('[twilio]\nauth_token = "t"\n', "twilio.control"),
+    "records of several bridges in a file": ('[shared]\nurl = "redis://127.0.0.1"\n', "storage.url"),
     "endpoint in clear": ('[model]\nprovider = "compatible"\nurl = "ws://v.example.com"\n', "model.url"),
     "model that is gone": (f'{OPENAI}[agents.a]\nparams.model = "gpt-4o-realtime-preview"\n', "agents.a.params.model"),
     "model that is going": (f'{OPENAI}name = "gpt-realtime"\n[agents.a]\n', "model.name"),
