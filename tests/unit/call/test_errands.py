@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bridge.call.actions import Action, CloseModel, CloseStream, LeaveOrder, Park, ResumeRecording, RunFunction
-from bridge.call.controls import CalleeAnswered, CallOver, HandedOver, Transfer, TransferOver
+from bridge.call.controls import CalleeAnswered, CallOver, HandedOver, Say, Transfer, TransferOver
 from bridge.call.plan import Plan
 from bridge.settings import Collect, Destination
 from bridge.wire.commands import CreateItem, CreateResponse
@@ -111,6 +111,26 @@ def test_an_answer_that_was_awaited_before_an_errand_is_asked_for_after_it() -> 
     actions = bench.start()
 
     assert 1 == len(of(CreateResponse, actions))
+
+
+def test_a_response_whose_beginning_was_lost_before_an_errand_is_waited_for_after_it() -> None:
+    """What the operator wants said was asked for when the server answered the caller by itself, with keys to be sent.
+
+    Nobody waits for anything while the call is away; back from it, a server that never begins makes no sense.
+    """
+    bench = Bench()
+    bench.up()
+    bench.control(Say("Please hold on."))
+    bench.turn()
+    assert 1 == len(of(CloseStream, calls(bench, "send_digits", '{"digits": "1"}')))
+    bench.caller(STOP)
+    bench.start()
+
+    bench.listen(7000)
+    actions = bench.timer()
+
+    assert [{"waiting_for": "created"}] == facts("response.stalled", actions)
+    assert [] == bench.endings
 
 
 @pytest.mark.parametrize("outcome", ["busy", "connected"])

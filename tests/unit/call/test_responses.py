@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -266,7 +267,7 @@ def test_nothing_was_asked_for_when_something_is_refused(own: Owner) -> None:
 
 
 def test_response_never_begins(own: Owner) -> None:
-    """After ten seconds the session is lost."""
+    """After some seconds the session is lost."""
     own.owner.want(Wish(Kind.ANSWER))
     own.asks(1.0)
 
@@ -275,7 +276,7 @@ def test_response_never_begins(own: Owner) -> None:
 
 
 def test_response_shows_no_sign_of_life(own: Owner) -> None:
-    """After fifteen seconds the session is lost; any sign prolongs it."""
+    """After some seconds the session is lost; any sign prolongs it."""
     own.owner.want(Wish(Kind.ANSWER))
     own.created("resp", own.asks()[0])
     own.owner.progressed(10.0)
@@ -314,3 +315,47 @@ def test_wish_is_given_up(own: Owner) -> None:
     own.owner.forget(Kind.NUDGE)
 
     assert (False, True, Kind.SAY) == (own.owner.wants(Kind.NUDGE), own.owner.wants(Kind.SAY), own.owner.next_kind)
+
+
+def is_asked(own: Owner) -> None:
+    """Not yet begun."""
+    own.owner.want(Wish(Kind.SAY, "Hello."))
+    own.asks()
+
+
+def is_active(own: Owner) -> None:
+    """Begun, and at work."""
+    own.created("resp")
+
+
+def is_cut(own: Owner) -> None:
+    """Begun, and cancelled."""
+    own.created("resp")
+    own.owner.interrupt(0.0, by_server=False)
+
+
+def is_refused(own: Owner) -> None:
+    """For the sake of a response that nobody has told us of."""
+    is_asked(own)
+    own.owner.refused(None, ACTIVE, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("state", "name", "within_s"),
+    [
+        (is_asked, "response.created", CREATED_WITHIN_S),
+        (is_active, "response.progress", PROGRESS_WITHIN_S),
+        (is_cut, "response.cancelled", CANCELLED_WITHIN_S),
+        (is_refused, "response.retry", RETRY_AFTER_S),
+    ],
+)
+def test_call_comes_back_from_where_nothing_was_waited_for(
+    own: Owner, state: Callable[[Owner], None], name: str, within_s: float
+) -> None:
+    """What was under way when it left is waited for anew, each within its own time: its end may have been lost."""
+    state(own)
+    own.deadlines.clear_all()
+
+    own.owner.watch_again(20.0)
+
+    assert (True, 20.0 + within_s) == (own.deadlines.is_set(name), own.deadlines.next)
