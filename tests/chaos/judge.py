@@ -62,8 +62,8 @@ class Judge:
         """How often the session was given the output of a function."""
         self.asked: dict[str, str] = {}
         """Responses that were asked for: instructions by event id."""
-        self.cancelled: set[str] = set()
-        """Responses that the bridge cancelled: nobody hears of them, however they end."""
+        self.in_vain: set[str] = set()
+        """Responses that the bridge cancelled as they began, for what they were asked for had been given up."""
         self.facts: dict[str, int] = {}
         self.endings: list[str] = []
         self._plan = plan
@@ -84,7 +84,7 @@ class Judge:
             TruncateItem: self._truncate,
             DeleteItem: self._delete,
             CreateResponse: self._create,
-            CancelResponse: lambda action: self.cancelled.add(action.response_id),
+            CancelResponse: self._cancel,
             AppendAudio: self._append,
             CreateItem: self._item,
             UpdateSession: self._update,
@@ -228,6 +228,10 @@ class Judge:
             self.breaks(5, "a response is asked for while another is asked for")
         session.asked = action.event_id
         self.asked[action.event_id] = str(action.response.get("instructions", ""))
+
+    def _cancel(self, action: CancelResponse) -> None:
+        if isinstance(self._event, model.ResponseCreated) and self._event.response.id == action.response_id:
+            self.in_vain.add(action.response_id)
 
     def _append(self, action: AppendAudio) -> None:
         if not self._session.is_confirmed:

@@ -29,6 +29,8 @@ CALLER_WORDS = "sesame"
 """In every transcript of the caller; no fact may hold it."""
 _WORD_FOR_WORD = re.compile(r'"(.*)"', re.DOTALL)
 _WORD_MS = 150
+_SILENCE = "/8w="
+"""The digits of silence in base64."""
 
 
 @dataclass
@@ -150,6 +152,8 @@ class ModelLink:
         self._is_open = self._is_left = False
         self.events: list[dict[str, Any]] = []
         """Everything the server said, but for sound and words, whether it arrived or not."""
+        self.voiced: set[str] = set()
+        """Responses that somebody could hear."""
         whims = Whims(loop, side.dice, habits)
         self.session = Session(
             _Sink(self),
@@ -187,6 +191,8 @@ class ModelLink:
         kind = str(event["type"])
         if not kind.endswith("delta"):
             self.events.append(event)
+        elif kind.endswith("audio.delta") and str(event["delta"]).strip(_SILENCE):
+            self.voiced.add(str(event["response_id"]))
         if self._side.habits.never_says and kind.startswith(self._side.habits.never_says):
             return
         self._down.send(json.dumps(event))
