@@ -86,9 +86,10 @@ def _tolerant(kind: type[BaseModel], value: object) -> BaseModel:
             return kind.model_validate(value)
         except ValidationError as error:
             unknown = [found["loc"] for found in error.errors() if found["type"] == "extra_forbidden"]
-            if not unknown:
+            known = _without(value, unknown)
+            if known == value:  # nothing is unknown, or it stands where it cannot be left out
                 raise
-            value = _without(value, unknown)
+            value = known
 
 
 def _without(tree: object, places: list[tuple[int | str, ...]]) -> object:

@@ -129,6 +129,10 @@ def test_tape_of_a_newer_program_is_read(barge_in: MakeCall, kept: Keep) -> None
         (b'{"tape":2}\n', "newer voicebridge"),
         (b'{"tape":1,"scope":"core","plan":{"max_call_s":"soon"}}\n', "damaged"),
         (b'{"tape":1,"scope":"core","plan":{"agent":{"voice":7}}}\n', "damaged"),
+        (
+            b'{"tape":1,"scope":"core","plan":{"agent":{"messages":[{"role":"user","content":"a","mood":1}]}}}\n',
+            "damaged",
+        ),
     ],
 )
 def test_file_that_is_no_tape_is_refused_with_the_way_out(text: bytes, message: str, kept: Keep) -> None:
