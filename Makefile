@@ -78,12 +78,17 @@ coverage: $(VENV)/dev.stamp ## which lines and branches no test reaches
 bench: $(VENV)/dev.stamp ## what a call costs, by both doors; BENCH=--help tells what can be said
 	@$(BIN)/python -m bench --out build/bench $(BENCH)
 
-soak: $(VENV)/dev.stamp ## the tests with many more examples, and those that go on for minutes
-	@HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q -m "soak or not soak" --timeout 1800 $(TESTS)
+soak: $(VENV)/dev.stamp ## the tests with many more examples, those that go on for minutes, and fuzzing for ten
+	@began=$$(date +%s); \
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q -m "soak or not soak" --timeout 1800 $(TESTS) || exit 1; \
+	echo "soak: the tests took $$(($$(date +%s) - began)) s"
+	@$(MAKE) fuzz FUZZ_S=150
 
 fuzz: $(VENV)/dev.stamp ## both parsers, tapes and webhooks for ten minutes each; FUZZ=caller takes one, FUZZ_S=60 seconds
 	@for target in $(FUZZ); do \
-	    echo "fuzz: $$target for $(FUZZ_S) s"; $(BIN)/python -m tests.fuzz.run $$target $(FUZZ_S) || exit 1; \
+	    began=$$(date +%s); echo "fuzz: $$target for $(FUZZ_S) s"; \
+	    $(BIN)/python -m tests.fuzz.run $$target $(FUZZ_S) || exit 1; \
+	    echo "fuzz: $$target took $$(($$(date +%s) - began)) s"; \
 	done
 
 clean: ## away with what was set up and made

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bridge.call.actions import Said
     from bridge.edge.driver import Driver
     from bridge.rehearsal.conversation import Reply
-    from bridge.rehearsal.realtime.ports import SpeechLike
+    from bridge.rehearsal.realtime.ports import MindLike, SpeechLike
 
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "a-rehearsed-auth-token"
@@ -141,6 +141,7 @@ async def start(
     heard: Iterable[str] = (),
     people: dict[str, Callee] | None = None,
     mouth: SpeechLike | None = None,
+    thinks: MindLike | None = None,
     rest: bool = True,
     door: str = "plain",
     rate: float = RATE,
@@ -152,8 +153,8 @@ async def start(
 
     The model does wrong what `faults` say, connection by connection. Its calls are recorded in the folder `tapes`, if
     one is named; records are kept where a table `storage` says so.
-    A `mouth` speaks instead of a tone. With the `fast` door, media streams come in on a port of their own, and both
-    legs are carried by picows.
+    A `mouth` speaks instead of a tone, and what `thinks` replies instead of the script. With the `fast` door, media
+    streams come in on a port of their own, and both legs are carried by picows.
     """
     clock = Clock(rate)
     mind = ScriptedMind(replies)
@@ -166,7 +167,7 @@ async def start(
             speech=speech,
             dialogue=Dialogue.default(),
             clock=clock,
-            mind=lambda _: mind,
+            mind=lambda _: thinks or mind,
             dialects=dialects,
             faults=[ModelFault.model_validate(fault) for fault in faults],
         )
