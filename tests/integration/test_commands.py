@@ -17,6 +17,8 @@ import pytest
 
 from tests.support import free_port
 
+pytestmark = pytest.mark.timeout(240)
+"""Each test starts a process or two, with the recogniser in them, on a machine that may be busy with other tests."""
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "fixtures" / "calls" / "demo.toml"
 TAPE = ROOT / "fixtures" / "tapes" / "goodbye.tape"
@@ -33,7 +35,7 @@ def voicebridge(
         env=_environ(cwd) | (environ or {}),
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=200,
         check=False,
     )
 
@@ -57,7 +59,7 @@ def serving(*arguments: object, cwd: Path) -> Iterator[tuple[subprocess.Popen[st
         yield process, started["url"]
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def _environ(home: Path) -> dict[str, str]:
@@ -139,8 +141,8 @@ def test_sigterm_lets_a_live_call_end_and_exits_with_0(tmp_path: Path) -> None:
             if '"stream.started"' in line:
                 break
         process.send_signal(signal.SIGTERM)
-        output, _ = caller.communicate(timeout=50)
-        rest, code = process.communicate(timeout=20)[1], process.returncode
+        output, _ = caller.communicate(timeout=150)
+        rest, code = process.communicate(timeout=60)[1], process.returncode
 
     assert 0 == code
     assert "caller" == json.loads(output)["ended_by"]

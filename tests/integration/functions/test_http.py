@@ -308,7 +308,8 @@ class TestAnswers:
         ) as runner:
             await told(runner, plan)
 
-        fields = {"call_sid": plan.call_sid, "function": "lookup", "reason": "status", "detail": "418"}
+        about = {"call_sid": plan.call_sid, "call_id": "call_1"}
+        fields = about | {"function": "lookup", "reason": "status", "detail": "418"}
         assert reported == [("function.failed", fields)]
 
     async def test_runs_beyond_the_bound_are_refused_at_once(
