@@ -31,6 +31,8 @@ RESERVE = 5_000
 BATCH = 200
 """Notes of one transaction."""
 WRITE_EVERY_S = 0.25
+PAUSE_S = 0.001
+"""Between two notes: a transaction in one go keeps interpreter and core from the event loop for tens of milliseconds."""
 RETRY_FIRST_S, RETRY_LAST_S = 0.5, 30.0
 UPKEEP_EVERY_S = 30.0
 CLOSE_WITHIN_S = 5.0
@@ -146,7 +148,6 @@ class RecordsWriter:
             with self._progress:
                 self._done += len(batch)
                 self._progress.notify_all()
-            time.sleep(0)  # let the event loop have the interpreter between two transactions
         if time.monotonic() >= self._kept_up_at:
             self._kept_up_at = time.monotonic() + UPKEEP_EVERY_S
             self._upkeep(self._engine)
@@ -156,6 +157,7 @@ class RecordsWriter:
             with self._engine.begin() as connection:
                 for note in batch:
                     note.write(connection)
+                    time.sleep(0 if self._is_closing else PAUSE_S)
         except Exception as error:
             if _passes(error):
                 raise
