@@ -32,7 +32,7 @@ BATCH = 200
 """Notes of one transaction."""
 WRITE_EVERY_S = 0.25
 PAUSE_S = 0.001
-"""Between two notes: a transaction in one go keeps interpreter and core from the event loop for tens of milliseconds."""
+"""Between two notes: a transaction in one go keeps the core from the event loop for tens of milliseconds."""
 RETRY_FIRST_S, RETRY_LAST_S = 0.5, 30.0
 UPKEEP_EVERY_S = 30.0
 CLOSE_WITHIN_S = 5.0
