@@ -6,8 +6,10 @@ alone. Every wait has its limit here: to connect, for a lock, for an answer.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,8 @@ CONNECT_WITHIN_S = 5
 ANSWER_WITHIN_S = 10
 """How long one statement may take, and how long a lock may be waited for."""
 _MIGRATIONS = Path(__file__).with_name("migrations")
+_MAKING = threading.Lock()
+"""Nobody connects to a new file before it is closed here."""
 _MIGRATING = 0x766F6963
 """The advisory lock under which one bridge at a time migrates a PostgreSQL database: `voic`."""
 
@@ -141,7 +145,13 @@ def _sqlite(address: URL, pooling: dict[str, object], *, is_reader: bool) -> Eng
 
 
 def _make_private(path: Path) -> None:
-    """The file, for its owner alone from the beginning; what SQLite puts beside it is the same."""
+    """The file, for its owner alone from the beginning; what SQLite puts beside it is the same.
+
+    A file that is there is not opened: closing it would give up all locks of this process on it (POSIX), and whoever
+    closes the database elsewhere would take the log from under our own connections ("How to corrupt", section 2.2, on
+    sqlite.org).
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    with _MAKING, contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     path.chmod(0o600)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +64,33 @@ def test_file_of_the_records_is_its_owner_s_alone(tmp_path: Path) -> None:
 
     assert {"calls.db", "calls.db-wal", "calls.db-shm"} == {file.name for file in files}
     assert {0o600} == modes
+
+
+def test_what_is_written_after_others_have_read_is_there(tmp_path: Path) -> None:
+    """A reader beside the writer, then another process that thinks it is the last one, take no log from under it."""
+    path = tmp_path / "calls.db"
+    writer = open_engine(f"sqlite:///{path}", is_kept=True)
+    reader = open_engine(f"sqlite:///{path}", is_reader=True)
+    with writer.begin() as connection:
+        migrate(connection)
+        connection.exec_driver_sql("CREATE TABLE notes (note TEXT)")
+    with reader.begin() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM notes")
+    _notes_seen_elsewhere(path)
+    with writer.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO notes VALUES ('kept')")
+    seen = _notes_seen_elsewhere(path)
+    writer.dispose()
+    reader.dispose()
+
+    assert "[('kept',)]" == seen
+
+
+def _notes_seen_elsewhere(path: Path) -> str:
+    """What another process reads, which closes the database when it has."""
+    program = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT note FROM notes').fetchall())"
+    command = [sys.executable, "-c", program, str(path)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 @pytest.mark.parametrize("url", ["postgresql://user:a-password@host:port/", "sqlite://a-password", "sqlite://"])
