@@ -66,7 +66,7 @@ serve: $(VENV)/demo.stamp ## the bridge; CONFIG=bridge.toml names its settings
 
 lock: $(VENV)/dev.stamp ## the requirement files from pyproject.toml; UPGRADE=1 takes newer releases
 	@$(LOCK) --all-extras --group dev --output-file requirements/dev.txt
-	@$(LOCK) --extra embedded --constraint requirements/dev.txt --output-file requirements/demo.txt
+	@$(LOCK) --extra embedded --group editable --constraint requirements/dev.txt --output-file requirements/demo.txt
 	@$(LOCK) --extra fast --extra otel --extra postgres --extra redis --constraint requirements/dev.txt \
 	    --output-file requirements/serve.txt
 	@$(LOCK) --constraint requirements/dev.txt --output-file requirements/runtime.txt
@@ -102,12 +102,13 @@ $(BIN)/python:
 	@echo "Setting up $(VENV) with $$("$(PYTHON)" --version) …"
 	@"$(PYTHON)" -m venv --clear $(VENV)
 
-$(VENV)/demo.stamp: requirements/demo.txt | $(BIN)/python
-	@$(PIP) install --require-hashes -r $<
+# The package itself too, editable: the command `voicebridge` is there, and the installed metadata are tested like the rest.
+INSTALL = $(PIP) install --require-hashes -r $< && $(PIP) install --no-build-isolation --no-deps --editable .
+
+$(VENV)/demo.stamp: requirements/demo.txt pyproject.toml | $(BIN)/python
+	@$(INSTALL)
 	@touch $@
 
-# The package itself too, editable: the console script and the installed metadata are tested like the rest.
 $(VENV)/dev.stamp: requirements/dev.txt pyproject.toml | $(BIN)/python
-	@$(PIP) install --require-hashes -r $<
-	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@$(INSTALL)
 	@touch $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from itertools import chain, pairwise
 from pathlib import Path
@@ -30,11 +31,13 @@ def needs_of(name: str) -> list[Requirement]:
     """What `pyproject.toml` asks for that a requirement file must pin."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras: dict[str, list[str]] = pyproject["project"]["optional-dependencies"]
+    groups: dict[str, list[object]] = pyproject["dependency-groups"]
+    editable, dev = ([need for need in groups[name] if isinstance(need, str)] for name in ("editable", "dev"))
     wanted: dict[str, list[str]] = {
         "runtime": [],
-        "demo": extras["embedded"],
+        "demo": [*extras["embedded"], *editable],
         "serve": [*chain.from_iterable(extras[name] for name in ("fast", "otel", "postgres", "redis"))],
-        "dev": [*chain.from_iterable(extras.values()), *pyproject["dependency-groups"]["dev"]],
+        "dev": [*chain.from_iterable(extras.values()), *editable, *dev],
     }
     return [Requirement(need) for need in [*pyproject["project"]["dependencies"], *wanted[name]]]
 
@@ -75,3 +78,13 @@ def test_requirement_files_agree_on_versions() -> None:
     """The demo runs on what the tests ran on, and the server on what the demo ran on."""
     assert pins_of("runtime") < pins_of("demo") < pins_of("dev")
     assert pins_of("runtime") < pins_of("serve") < pins_of("dev")
+
+
+@pytest.mark.parametrize("target", ["demo", "test"])
+def test_what_make_sets_up_has_the_command(target: str, tmp_path: Path) -> None:
+    """Whoever has made the demo finds `voicebridge` where the README says."""
+    command = ["make", "--dry-run", target, f"VENV={tmp_path}"]
+    recipe = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+    assert f"{tmp_path}/bin/python -m pip" in recipe
+    assert "--no-deps --editable ." in recipe
