@@ -188,7 +188,7 @@ def _credential(url: str, settings: Settings) -> Credential:
         return Credential.of(settings)
     credential = rendezvous.find(urlsplit(url).port or 80)
     if credential is None:
-        message = "has no auth token that this bridge would believe: give --config with the one it runs with"
+        message = "no bridge on this machine has left one for that port: start it, or give --config with the one it has"
         raise ConfigurationError(message, key="twilio.auth_token")
     return credential
 
