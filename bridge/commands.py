@@ -13,7 +13,7 @@ from bridge import rendezvous, standing, watch
 from bridge.app import Bridge, complete
 from bridge.clock import Clock
 from bridge.configuration import load
-from bridge.errors import ConfigurationError
+from bridge.errors import BridgeError, ConfigurationError
 from bridge.process import first, hangups, signals
 from bridge.reenactment import reenact
 from bridge.rehearsal import show
@@ -147,7 +147,11 @@ async def model(file: Path | None, environ: Mapping[str, str], options: argparse
         on_ready=lambda url: _line(f"listening on {url}"),
     )
     with signals() as stop:
-        await first(serving, stop.wait())
+        try:
+            await first(serving, stop.wait())
+        except OSError as error:
+            where = f"{options.host}:{options.port}"
+            raise BridgeError(f"cannot listen on {where} ({error}): stop what listens there, or say --port") from error
     return 0
 
 
@@ -188,7 +192,7 @@ def _credential(url: str, settings: Settings) -> Credential:
         return Credential.of(settings)
     credential = rendezvous.find(urlsplit(url).port or 80)
     if credential is None:
-        message = "no bridge on this machine has left one for that port: start it, or give --config with the one it has"
+        message = "no bridge here has left one for that port: start it, or give --config with the one it runs with"
         raise ConfigurationError(message, key="twilio.auth_token")
     return credential
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import wave
@@ -200,6 +201,17 @@ def test_user_who_is_wrong_is_told_the_way_out(tmp_path: Path, arguments: tuple[
     assert 2 == run.returncode
     assert sentence in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_model_on_a_port_that_is_taken_says_the_way_out(tmp_path: Path) -> None:
+    """One sentence and exit code 1, no traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        run = voicebridge("model", "--port", port, cwd=tmp_path)
+
+    assert 1 == run.returncode
+    assert run.stderr.startswith(f"voicebridge: cannot listen on 127.0.0.1:{port} (")
+    assert run.stderr.endswith("): stop what listens there, or say --port\n")
 
 
 @pytest.mark.parametrize(
