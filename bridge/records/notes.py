@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import select
@@ -13,7 +14,7 @@ from bridge.records.tables import calls, recordings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Connection, Executable, Table
 
     Row = Mapping[str, object]
 
@@ -36,14 +37,19 @@ class Put:
 
     def write(self, connection: Connection) -> None:
         """Insert the row, or replace it."""
-        make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        insert = make(self.table).values(dict(self.row))
-        key = [column.name for column in self.table.primary_key]
-        changed = {name: insert.excluded[name] for name in self.row if name not in key}
-        if self.keeps or not changed:
-            connection.execute(insert.on_conflict_do_nothing(index_elements=key))
-        else:
-            connection.execute(insert.on_conflict_do_update(index_elements=key, set_=changed))
+        statement = _upsert(connection.dialect.name, self.table, tuple(self.row), keeps=self.keeps)
+        connection.execute(statement, dict(self.row))
+
+
+@cache
+def _upsert(dialect: str, table: Table, columns: tuple[str, ...], *, keeps: bool) -> Executable:
+    """Made once for each table and choice of columns: making one takes longer than carrying it out."""
+    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    key = [column.name for column in table.primary_key]
+    changed = {name: insert.excluded[name] for name in columns if name not in key}
+    if keeps or not changed:
+        return insert.on_conflict_do_nothing(index_elements=key)
+    return insert.on_conflict_do_update(index_elements=key, set_=changed)
 
 
 @dataclass(frozen=True, slots=True)
