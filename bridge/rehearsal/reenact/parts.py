@@ -19,6 +19,9 @@ _APPEND = "input_audio_buffer.append"
 _UPDATE = "session.update"
 Fields = dict[str, object]
 
+AUDIBLE = b"\x00\x80"
+"""Stands for the bot's sound where a tape has its length alone: silence would be an answer that nobody can hear."""
+
 
 class Sent(msgspec.Struct, frozen=True):
     """A command that the bridge gave the model; sound is none."""
@@ -186,7 +189,7 @@ class _Reader:
         sound = event.delta if isinstance(event, model.AudioDelta) else ""
         text = given.text if isinstance(given.text, str) else bytes(given.text).decode(errors="replace")
         if given.size_bytes is not None and isinstance(event, model.AudioDelta):
-            sound = _base64(given.size_bytes)
+            sound = b64encode((AUDIBLE * given.size_bytes)[: given.size_bytes]).decode()
             text = msgspec.json.encode(msgspec.structs.replace(event, delta=sound)).decode()
         if self._is_wire and not self.parts.sessions:
             self.parts.sessions.append(SessionPart(given.at))

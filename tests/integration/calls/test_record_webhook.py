@@ -11,13 +11,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import NoResultFound
 
 from bridge.edge.functions_signature import sign, verify_signature
 from bridge.errors import ConfigurationError
@@ -110,7 +111,10 @@ def delivery(database: str) -> tuple[str, int, str | None]:
 async def settled(database: str) -> None:
     """What came of it is written down."""
     async with asyncio.timeout(20):
-        while delivery(database)[0] == "waiting":  # noqa: ASYNC110 - it is the database that changes
+        while True:
+            with suppress(NoResultFound):  # the writer has not come to it yet
+                if delivery(database)[0] != "waiting":
+                    return
             await asyncio.sleep(0.05)
 
 
