@@ -30,7 +30,6 @@ RATE = 4
 WINDOW = "60s"
 """What Grafana makes of `$__rate_interval`; here the whole load is within it."""
 RARE = {
-    "Call records D",  # with Redis only
     "Length of calls A",
     "Length of calls B",
     "Replacing takes (p90) A",
