@@ -69,8 +69,7 @@ async def test_a_rehearsed_call_is_on_a_tape(rehearsal: Start, tmp_path: Path) -
     assert call.sid == plan.call_sid
 
 
-# `early-caller` is left out: its bot has lengths alone on the tape, and with a stand-in for the sound it is cut.
-@pytest.mark.parametrize("tape", sorted(path.stem for path in TAPES.glob("*.tape") if path.stem != "early-caller"))
+@pytest.mark.parametrize("tape", sorted(path.stem for path in TAPES.glob("*.tape")))
 async def test_a_tape_goes_over_sockets_as_it_went(tape: str) -> None:
     """Cuts, truncations, commands, words and ending: the carrier plays the caller, a server the model."""
     again = await over_sockets(TAPES / f"{tape}.tape")
