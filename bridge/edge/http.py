@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from hypercorn.asyncio.tcp_server import TCPServer
@@ -146,7 +147,7 @@ class HttpServer:
 
 
 class _Connection(TCPServer):
-    """One connection; differs from Hypercorn's in how long it may be idle."""
+    """One connection; differs from Hypercorn's in how long it may be idle, and is not kept for a peer that has left."""
 
     def __init__(
         self,
@@ -159,15 +160,33 @@ class _Connection(TCPServer):
     ) -> None:
         super().__init__(app, asyncio.get_running_loop(), config, context, {_KEY: peer}, *streams)
         self._peer = peer
+        self._is_idle = False
+        self._is_left = False
+        """Whether the peer has closed its side: nothing more will be asked."""
+
+    async def _read_data(self) -> None:
+        """Read to the end. Hypercorn, which waits for the idle timeout even then, is told that it is over."""
+        await super()._read_data()
+        self._is_left = True
+        if self._is_idle:  # else what was asked is answered yet
+            await self.idle_task.restart(self._task_group, self._idle_timeout)
 
     async def _idle_timeout(self) -> None:
+        self._is_idle = True
         try:
-            async with asyncio.timeout(KEPT_FOR_S if self._peer.is_known else HEAD_WITHIN_S):
-                await self.context.terminated.wait()
-        except TimeoutError:
-            pass
+            await self._dismissed()
+        finally:
+            self._is_idle = False
         self._peer.cut_in(CUT_WITHIN_S)
         await asyncio.shield(self._initiate_server_close())
+
+    async def _dismissed(self) -> None:
+        """Wait until the connection need not be kept any longer."""
+        if self._is_left:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(KEPT_FOR_S if self._peer.is_known else HEAD_WITHIN_S):
+                await self.context.terminated.wait()
 
 
 def peer_of(scope: Scope) -> Peer:

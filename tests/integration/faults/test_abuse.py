@@ -7,13 +7,15 @@ import socket
 from contextlib import AsyncExitStack, suppress
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bridge.edge import http
 from tests.peers import Model, Twilio
-from tests.support import PUBLIC, Rehearsal, Start
+from tests.support import ACCOUNT, PUBLIC, TOKEN, Rehearsal, Start
 
 SID, OTHER = "CA" + "1" * 32, "CA" + "2" * 32
 DEEP = 30_000
@@ -104,6 +106,36 @@ class TestStrangers:
         assert {"origin": 1, "handshake_origin": 1} == run.refusals
 
 
+class TestLeavers:
+    """Peers that close their side of a connection, as HTTP clients do with those that they have kept for a while."""
+
+    @pytest.fixture
+    def door(self) -> str:
+        """The door for requests; the other has none."""
+        return "plain"
+
+    async def test_a_connection_is_not_kept_for_a_peer_that_has_closed_it(self, bridge: Rehearsal) -> None:
+        """It would hold a descriptor, and what serves it, for over a minute after each of the carrier's requests."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", bridge.bridge.port)
+        writer.write(_status_callback())
+        assert b" 204 " in await reader.readuntil(b"\r\n\r\n")
+        writer.write_eof()
+
+        async with asyncio.timeout(10):
+            assert b"" == await reader.read()
+        writer.close()
+
+    async def test_who_asks_and_closes_its_side_is_answered(self, bridge: Rehearsal) -> None:
+        """Some proxies say at once that no other request will follow."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", bridge.bridge.port)
+        writer.write(_status_callback())
+        writer.write_eof()
+
+        async with asyncio.timeout(10):
+            assert b" 204 " in await reader.read()
+        writer.close()
+
+
 class TestHandshakes:
     """At both doors."""
 
@@ -182,6 +214,16 @@ async def _trickle(writer: asyncio.StreamWriter) -> None:
         while True:
             await asyncio.sleep(0.05)
             writer.write(b"x")
+
+
+def _status_callback() -> bytes:
+    """A signed request, as it goes over a connection."""
+    form = {"CallSid": SID, "AccountSid": ACCOUNT, "CallStatus": "completed"}
+    url = f"{PUBLIC}/twiml/call-status"
+    headers = {"X-Twilio-Signature": str(RequestValidator(TOKEN).compute_signature(url, form))}
+    request = httpx.Request("POST", url, headers=headers, data=form)
+    lines = (b"%s: %s\r\n" % field for field in request.headers.raw)
+    return b"POST /twiml/call-status HTTP/1.1\r\n" + b"".join(lines) + b"\r\n" + request.content
 
 
 async def _hold(stack: AsyncExitStack, port: int) -> socket.socket:
