@@ -9,6 +9,7 @@ between the two, which no other process can reach.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import pickle
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from bridge import children
 from bridge.app import complete, start_embedded_model
 from bridge.clock import Clock
 from bridge.edge.ledger import Ledger
@@ -131,8 +133,8 @@ class Workers:
     def signal(self, number: int) -> None:
         """Pass a signal on to all of them."""
         for worker in self._workers:
-            if worker.process is not None and worker.process.returncode is None:
-                worker.process.send_signal(number)
+            if worker.process is not None:
+                children.send_signal(worker.process, number)
 
     def reload(self) -> None:
         """Have all of them read the configuration anew: each logs what it makes of it."""
@@ -171,7 +173,7 @@ class Workers:
         pause_s = FIRST_PAUSE_S
         while True:
             began_at = time.monotonic()
-            code = await self._run(worker)
+            code = await self._lived(worker)
             if self._is_leaving.is_set() or not worker.is_ready.is_set():
                 return code
             pause_s = FIRST_PAUSE_S if time.monotonic() - began_at > STEADY_S else pause_s
@@ -185,24 +187,30 @@ class Workers:
             else:
                 return 0
 
-    async def _run(self, worker: _Worker) -> int:
-        """One process from its start to its end."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            worker.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bridge.worker", str(theirs.fileno())),
-                pass_fds=(theirs.fileno(),),
-                env=_environment(),
-                start_new_session=True,  # Ctrl-C in the terminal is for the parent, which passes it on
-            )
+    async def _lived(self, worker: _Worker) -> int:
+        """One process from its start to its end; its exit code, or 1 when it could not be had."""
+        try:
+            process, ours = await _start()
+            worker.process = process
+            try:
+                return await self._serve(worker, process, ours)
+            finally:
+                await children.end(process)
+                worker.process = None
+        except Exception as error:  # noqa: BLE001 - the place is to be filled again, whatever it was
+            _log.exception("worker.failed", extra={"instance": worker.instance, "reason": type(error).__name__})
+            return 1
+
+    async def _serve(self, worker: _Worker, process: Process, ours: socket.socket) -> int:
+        """Tell a process what it is, and answer it until its end; its exit code."""
         reader, writer = await asyncio.open_unix_connection(sock=ours)
         address = address_of(worker.instance)
         given = pickle.dumps(Instructions(self._settings_of(worker), self._given, *self._read, address))
         writer.write(LENGTH.pack(len(given)) + given)
         serving = asyncio.create_task(self._parent.serve(address, reader, writer))
         if self._is_leaving.is_set():
-            worker.process.send_signal(signal.SIGTERM)
-        code = await worker.process.wait()
+            children.send_signal(process, signal.SIGTERM)
+        code = await process.wait()
         writer.close()
         await serving
         return code
@@ -214,7 +222,7 @@ class Workers:
             if worker.instance == instance and word == READY and worker.process is not None:
                 worker.is_ready.set()
                 if self._is_reloaded:  # it was started with what held at the beginning
-                    worker.process.send_signal(signal.SIGHUP)
+                    children.send_signal(worker.process, signal.SIGHUP)
                 _log.info("worker.started", extra={"instance": instance, "pid": worker.process.pid})
 
     def _settings_of(self, worker: _Worker) -> Settings:
@@ -225,6 +233,21 @@ class Workers:
         self._is_leaving.set()
         self.signal(signal.SIGKILL)
         await asyncio.gather(*self._keeping, return_exceptions=True)
+
+
+async def _start() -> tuple[Process, socket.socket]:
+    """Start a process; the other end of its stream is ours."""
+    ours, theirs = socket.socketpair()
+    with contextlib.ExitStack() as unless_started, theirs:
+        unless_started.enter_context(ours)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bridge.worker", str(theirs.fileno())),
+            pass_fds=(theirs.fileno(),),
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C in the terminal is for the parent, which passes it on
+        )
+        unless_started.pop_all()
+    return process, ours
 
 
 def _environment() -> dict[str, str]:

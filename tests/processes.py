@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from bridge import children
 from tests.support import ACCOUNT, MEDIA, PUBLIC, TOKEN, free_port
 
 if TYPE_CHECKING:
@@ -71,14 +72,12 @@ class Served:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._process.returncode is None:
-            self._process.kill()
+        await children.end(self._process)
         await self._reading
-        await self._process.wait()
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send it a signal."""
-        self._process.send_signal(number)
+        children.send_signal(self._process, number)
 
     async def exit_code(self, *, within_s: float) -> int:
         """Wait for its end."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from bridge import children
 from tests.support import ACCOUNT, PUBLIC, TOKEN
 
 ROOT = Path(__file__).parents[1]
@@ -69,10 +70,14 @@ class Served:
     async def __aexit__(self, *_: object) -> None:
         """End it."""
         if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.signal(signal.SIGTERM)
             await self.told("bridge.draining")
-            self.process.send_signal(signal.SIGTERM)
+            self.signal(signal.SIGTERM)
         await self.ended()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        children.send_signal(self.process, number)
 
     @property
     def url(self) -> str:

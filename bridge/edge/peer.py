@@ -42,7 +42,7 @@ class Peer:
         reader: of the stream.
         writer: of the stream; is closed with it.
         handle: answers a question, or takes what is told. An answer that takes time is a coroutine, which runs beside
-            what comes next; whatever it raises reaches whoever asked as GoneError.
+            what comes next. Whatever either raises reaches whoever asked as GoneError, and the stream goes on.
     """
 
     def __init__(
@@ -114,8 +114,12 @@ class Peer:
             self._answered(number, method, content)
             return
         if not isinstance(content, list):
-            raise TypeError("arguments are a list")
-        answer = self._handle(method, content)
+            raise ValueError("arguments are a list")  # noqa: TRY004 - what a peer sent is bad data, no misuse of ours
+        try:
+            answer = self._handle(method, content)
+        except Exception as error:  # noqa: BLE001 - told by `_failed`
+            self._failed(number, method, error)
+            return
         if isinstance(answer, Coroutine):
             task = asyncio.get_running_loop().create_task(self._answer(number, method, answer))
             self._answering.add(task)
@@ -135,13 +139,19 @@ class Peer:
     async def _answer(self, number: int, method: str, working: Coroutine[None, None, object]) -> None:
         try:
             answer = await working
-        except GoneError as error:
-            self._send(number, _FAILURE, str(error))
-        except Exception:  # noqa: BLE001 - whoever asked must hear of it, and this process goes on
-            _log.exception("question.failed", extra={"question": method})
-            self._send(number, _FAILURE, "the other process could not answer")
+        except Exception as error:  # noqa: BLE001 - told by `_failed`
+            self._failed(number, method, error)
         else:
-            self._send(number, _ANSWER, answer)
+            if number != _TOLD:
+                self._send(number, _ANSWER, answer)
+
+    def _failed(self, number: int, method: str, error: Exception) -> None:
+        """Whoever asked must hear of it, and this process goes on."""
+        if not isinstance(error, GoneError):
+            _log.error("question.failed", exc_info=error, extra={"question": method})
+        if number != _TOLD:
+            reason = str(error) if isinstance(error, GoneError) else "the other process could not answer"
+            self._send(number, _FAILURE, reason)
 
     def _send(self, number: int, method: str, content: object) -> None:
         frame = _encode((number, method, content))

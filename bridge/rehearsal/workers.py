@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bridge import children
 from bridge.errors import BridgeError
 from bridge.rehearsal.pipe import LENGTHS, pack
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _ROOT: Final = str(Path(__file__).parents[2])
 _STOP_S: Final = 2.0
+_DIES_WITHIN_S: Final = 2.0
+"""What has closed its pipe is about to end, and its exit code says why."""
 _MOST_DEATHS: Final = 2
 
 
@@ -134,7 +137,7 @@ class _Worker:
             answer = await _exchange(process, frame)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             self._deaths += 1
-            await self.kill()
+            await self.kill(within_s=_DIES_WITHIN_S)
             message = f"{self._module} died (exit code {process.returncode}); the next request starts another"
             raise BridgeError(message) from error
         self._deaths = 0
@@ -147,21 +150,13 @@ class _Worker:
             return
         if self.process.stdin is not None:
             self.process.stdin.close()
-        try:
-            async with asyncio.timeout(_STOP_S):
-                await self.process.wait()
-        except TimeoutError:
-            await self.kill()
-        self.process = None
+        await self.kill(within_s=_STOP_S)
 
-    async def kill(self) -> None:
-        """End it at once; also when it has ended already."""
+    async def kill(self, *, within_s: float = 0.0) -> None:
+        """End it, at once or when it has not ended by itself; also when it has ended already."""
         process, self.process = self.process, None
-        if process is None:
-            return
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        if process is not None:
+            await children.end(process, within_s=within_s)
 
 
 async def _exchange(process: Process, frame: bytes) -> Frame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bridge import children
 from bridge.rehearsal.carrier import Call, Callee, Caller
 from bridge.rehearsal.conversation import FunctionCall, Reply
 from tests.support import CALLER, PUBLIC, Rehearsal, free_port, program, speech, start
@@ -103,7 +105,7 @@ async def prometheus(folder: Path, target: str) -> AsyncIterator[httpx.AsyncClie
             await until(lambda: answers(client, "/-/ready"))
             yield client
     finally:
-        process.terminate()
+        children.send_signal(process, signal.SIGTERM)
         await process.wait()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge import children
 from bridge.app import Bridge
 from bridge.cli import main
 from bridge.doctor.codes import CODES
@@ -179,7 +181,7 @@ async def nginx(world: World, more: str) -> AsyncIterator[None]:
         world.point()
         yield
     finally:
-        process.terminate()
+        children.send_signal(process, signal.SIGTERM)
         await process.wait()
 
 

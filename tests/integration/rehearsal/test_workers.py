@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge import children
 from bridge.errors import BridgeError
 from bridge.rehearsal.workers import Workers
 
@@ -28,6 +29,10 @@ def handle(header, body):
         case "fail":
             raise ValueError("as asked")
         case "die":
+            os._exit(7)
+        case "close":
+            os.closerange(1, 64)
+            time.sleep(0.2)
             os._exit(7)
         case "sleep":
             time.sleep(header["s"])
@@ -122,6 +127,13 @@ async def test_worker_that_dies_fails_its_request_and_is_replaced(hire: Hire) ->
             await workers.request({"do": "die"})
 
         assert b"hello" == (await workers.request({"do": "echo"}, b"hello"))[1]
+
+
+async def test_worker_that_takes_a_while_to_die_says_why_itself(hire: Hire) -> None:
+    """What has closed its pipe is not killed for it: the exit code would be the killer's."""
+    async with hire() as workers:
+        with pytest.raises(BridgeError, match=r"servant died \(exit code 7\)"):
+            await workers.request({"do": "close"})
 
 
 async def test_worker_whose_replacement_dies_too_is_given_up(hire: Hire, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +233,6 @@ async def test_worker_ends_when_its_parent_is_killed(hire: Hire, tmp_path: Path)
     assert parent.stdout is not None
     worker = int(await parent.stdout.readline())
 
-    parent.kill()
-    await parent.wait()
+    await children.end(parent)
 
     assert await gone(worker)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
+from bridge.settings import Settings
+from bridge.workers import Workers
 from tests.peers import Model, Stream, Twilio
 from tests.serving import ADMIN, Served
 from tests.support import LINE, free_port
@@ -76,6 +79,12 @@ def sid(number: int) -> str:
     return f"CA{number:032}"
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until it holds; whoever calls says for how long."""
+    while not condition():  # noqa: ASYNC110 - processes are waited for
+        await asyncio.sleep(0.05)
+
+
 async def test_calls_are_divided_between_workers_and_told_as_those_of_one_bridge(tmp_path: Path, model: Model) -> None:
     """Each stream goes to the worker that prepared it; list and numbers are of all, whichever worker is asked."""
     async with Bridge(tmp_path, model, workers=2) as bridge, bridge.carrier() as carrier:
@@ -137,6 +146,24 @@ async def test_worker_that_is_killed_is_started_again_and_its_callers_hear_the_f
     assert f"voicebridge_calls_live {len(going_on)}.0" in numbers
 
 
+async def test_worker_that_cannot_be_started_again_is_tried_until_it_can(
+    tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An update may have moved Python away for a moment; the place is not left empty for ever."""
+    monkeypatch.setattr("bridge.workers.FIRST_PAUSE_S", 0.1)
+    endpoint = {"provider": "compatible", "url": model.url, "api_key": "a-rehearsed-key"}
+    settings = Settings.model_validate({"server": {"port": 0, "workers": 2}, "model": endpoint})
+    async with Workers(settings, None, {"XDG_RUNTIME_DIR": str(tmp_path)}) as workers, asyncio.timeout(90):
+        killed, other = workers.pids
+        with monkeypatch.context() as moved:
+            moved.setattr(sys, "executable", str(tmp_path / "nothing"))
+            os.kill(killed, signal.SIGKILL)
+            await until(lambda: "worker.failed" in [record.message for record in caplog.records])
+        await until(lambda: len(workers.pids) == 2)
+
+        assert {other} == {killed, other} & set(workers.pids)
+
+
 async def test_settings_are_read_anew_by_all_workers_on_sighup(tmp_path: Path, model: Model) -> None:
     """New limits hold over all of them, and whichever answers says the new words."""
     async with Bridge(tmp_path, model, workers=2) as bridge, bridge.carrier() as carrier:
@@ -144,7 +171,7 @@ async def test_settings_are_read_anew_by_all_workers_on_sighup(tmp_path: Path, m
         config = tmp_path / "bridge.toml"
         old = config.read_text()
         config.write_text(old.replace(f"max_calls = {MAX_CALLS}", 'max_calls = 1\n[fallback]\nsay = "Call later."'))
-        bridge.process.send_signal(signal.SIGHUP)
+        bridge.signal(signal.SIGHUP)
         await bridge.told("config.reloaded", times=2)
         form = {"To": LINE, "CallStatus": "ringing"}
         answers = [
@@ -161,7 +188,7 @@ async def test_sigterm_lets_the_calls_of_all_workers_end_and_exits_with_0(tmp_pa
     async with Bridge(tmp_path, model, workers=2) as bridge, bridge.carrier() as carrier:
         streams = [await carrier.call(sid(number)) for number in range(4)]
         await bridge.told("model.readied", times=4)
-        bridge.process.send_signal(signal.SIGTERM)
+        bridge.signal(signal.SIGTERM)
         await bridge.told("bridge.draining", times=2)
         late = await carrier.post("/twiml/answer", CallSid=sid(9), From="+15550100009", To=LINE, CallStatus="ringing")
         for stream in streams:
@@ -178,9 +205,9 @@ async def test_second_signal_ends_all_workers_at_once(tmp_path: Path, model: Mod
     async with Bridge(tmp_path, model, workers=2) as bridge, bridge.carrier() as carrier:
         await carrier.call(sid(1))
         await bridge.told("model.readied")
-        bridge.process.send_signal(signal.SIGTERM)
+        bridge.signal(signal.SIGTERM)
         await bridge.told("bridge.draining", times=2)
-        bridge.process.send_signal(signal.SIGTERM)
+        bridge.signal(signal.SIGTERM)
         code = await bridge.ended()
 
     assert 0 == code
@@ -189,7 +216,7 @@ async def test_second_signal_ends_all_workers_at_once(tmp_path: Path, model: Mod
 async def test_workers_whose_parent_is_killed_do_not_stay(tmp_path: Path, model: Model) -> None:
     """They let their calls end and leave, so that the bridge can be started again."""
     async with Bridge(tmp_path, model, workers=2) as bridge:
-        bridge.process.kill()
+        bridge.signal(signal.SIGKILL)
         code = await bridge.ended()  # when the last of those that write to the log has left
 
     assert -signal.SIGKILL == code
