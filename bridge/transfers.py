@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ACCEPT_KEY = "1"
 ACCEPT_WITHIN_S = 10
 """How long the human may take to press the key, after hearing the summary."""
+ALONE_FOR_S = 5.0
+"""How long a caller is left in a conference that the human was to have ended by leaving it."""
 _OUTCOMES = {"busy": "busy", "no-answer": "no_answer", "failed": "failed", "canceled": "canceled"}
 _log = logging.getLogger("bridge")
 
@@ -124,9 +126,13 @@ class Transfers:
     async def callee_status(self, status: CallStatus) -> None:
         """The leg to the human moved on."""
         transfer = self._by_call.get(status.caller_sid)
-        if transfer is None or transfer.is_accepted or not transfer.is_about(status.call_sid):
+        if transfer is None or not transfer.is_about(status.call_sid):
             return
         if status.attempt != transfer.attempt:  # a leg of an attempt before, whose end is told late
+            return
+        if transfer.is_accepted:
+            if status.is_terminal and transfer.callee_sid:
+                self._begin(self._left(transfer))
             return
         if status.status == "in-progress":  # asked for where nobody whispers
             transfer.driver.control(HandedOver())
@@ -176,6 +182,16 @@ class Transfers:
             return
         if transfer.is_over:
             await self._complete(control, transfer.callee_sid)
+
+    async def _left(self, transfer: Transfer) -> None:
+        """The human who had accepted is gone. That ends the conference, and the carrier asks what now.
+
+        Unless they hung up before they were in it: then it does not, and the caller waits there alone.
+        """
+        await transfer.driver.clock.sleep(ALONE_FOR_S)
+        if self._by_call.get(transfer.driver.plan.call_sid) is transfer and transfer.attempt:
+            transfer.is_accepted = False
+            await self._failed(transfer, "declined")
 
     async def _failed(self, transfer: Transfer, outcome: str) -> None:
         """The human does not come: fetch the caller, where only we can."""

@@ -6,7 +6,9 @@ import pytest
 
 from bridge.rehearsal.carrier import Call, Callee
 from bridge.rehearsal.conversation import FunctionCall, Reply
+from bridge.transfers import Transfers
 from tests.support import Rehearsal, Start, speech
+from twiml.transfers import Whisper
 
 SALES = "+15557654321"
 OTHER = "+15557654322"
@@ -198,6 +200,35 @@ async def test_a_caller_comes_back_when_the_human_declines(rehearsal: Start) -> 
     assert ["answer", "redirect", "after-stream", "call", "whisper", "whisper", "redirect", "transfer-result"] == steps(
         run
     )[:8]
+
+
+async def test_a_caller_comes_back_when_the_human_accepts_and_is_gone(
+    rehearsal: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who hangs up before they are in the conference does not end it: the caller would wait there alone, for hours."""
+    run = await rehearsal(
+        ASKS_FOR_SALES,
+        heard=["sales please"],
+        people={SALES: Callee(after_s=1, script=accepts)},
+        destinations={"sales": destination(kind="warm", caller_id="+15551230000")},
+    )
+    whisper = Transfers.whisper
+
+    async def is_hung_up_on(self: Transfers, callee: Whisper) -> str:
+        document = await whisper(self, callee)
+        if callee.digits:
+            next(leg for leg in run.carrier.calls if leg is not call).hang_up()
+        return document
+
+    monkeypatch.setattr(Transfers, "whisper", is_hung_up_on)
+    call = await run.dial(asks)
+    await call.until(lambda: "Nobody is there. What else?" in run.seen.bot_words())
+    call.hang_up()
+    await call.ended()
+
+    assert [{"outcome": "declined"}] == run.seen.of("transfer.ended")
+    assert ["caller_hung_up"] == run.seen.endings()
+    assert 2 == len(run.model.sessions)
 
 
 async def test_a_human_is_asked_without_credentials_too(rehearsal: Start) -> None:
