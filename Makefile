@@ -43,7 +43,7 @@ demo: $(VENV)/demo.stamp ## a rehearsed phone call, offline; writes demo.wav
 	@$(BIN)/python -m bridge call fixtures/calls/demo.toml --wav demo.wav
 
 test: $(VENV)/dev.stamp ## the tests; TESTS=tests/unit/wire runs some of them
-	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(TESTS) || \
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS) || \
 	    { [ $$? -eq 1 ] && echo "Calls run on the clock: what failed beside others is tried once more, alone." && \
 	    $(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none $(TESTS); }
 

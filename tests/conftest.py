@@ -6,8 +6,10 @@ program (`tests.support.program`); the last lines say so. `.ci/run` starts Postg
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -39,6 +41,15 @@ def postgresql_url() -> str:
 def redis_url() -> str:
     """A Redis that tests may fill: keys must be one's own."""
     return _server("TEST_REDIS_URL", "Redis")
+
+
+@pytest.fixture
+def young_heap() -> Iterator[None]:
+    """Garbage is looked for among what the test itself makes: all that a long run has made takes a second each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def _server(variable: str, name: str) -> str:

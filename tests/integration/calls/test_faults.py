@@ -87,6 +87,7 @@ async def test_the_endpoint_is_asked_with_its_key(rehearsal: Start, model: Model
     assert "one" == model.headers[0]["X-Gateway"]
 
 
+@pytest.mark.usefixtures("young_heap")
 async def test_nothing_is_left_of_a_call(bridge: Rehearsal, model: Model, twilio: Twilio) -> None:
     """No task, no socket, no place: however a call ended, the bridge is as it was before."""
     await _hung_up(model, twilio, 0)  # what is made once is made

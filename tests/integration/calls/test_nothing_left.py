@@ -141,6 +141,7 @@ WAYS: dict[Ending, tuple[Script, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.usefixtures("young_heap")
 @pytest.mark.parametrize("ending", WAYS, ids=lambda ending: ending.value)
 async def test_nothing_is_left_of_a_call(rehearsal: Start, ending: Ending) -> None:
     """No task, no timer that still means it, no place, no token, no transfer, no order that holds it, no object."""
