@@ -157,7 +157,10 @@ def _rewrite(path: Path, to: Path, rewrite: Callable[[Tape], Iterable[bytes]]) -
     with opened(path) as tape:
         if tape.header.scope == "wire":
             return answer
-    before, after = replay_one(path), replay_one(to)
+    try:
+        before, after = replay_one(path), replay_one(to)
+    except TapeError as error:
+        return Answer(f"{answer.text}; but what is on it cannot be replayed: {error}", WRONG)
     if before.is_same and not after.is_same:
         return Answer(
             f"{answer.text}; but it does not replay as the original does\n{report(str(to), after)}", DIFFERENT

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bridge.replay.inputs import message_of
+from bridge.replay.plans import plan_of
 from bridge.settings import BUILT_IN_TOOLS
 from bridge.wire import caller, model, tape
 from bridge.wire.g711 import FRAME_BYTES, SILENCE
@@ -131,11 +132,10 @@ class Redactor:
 
     def _message(self, text: str | bytes) -> bytes:
         try:
-            fields = msgspec.json.decode(text)
+            return _json(self._value("", msgspec.json.decode(text)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             words = text if isinstance(text, str) else bytes(text).decode(errors="replace")
             return redact_text(words).encode()
-        return _json(self._value("", fields))
 
     def _fields(self, fields: Fields, *, is_settings: bool = False) -> Fields:
         return {
@@ -239,7 +239,15 @@ class Redactor:
 
 
 def redact(recording: tape.Tape) -> Iterator[bytes]:
-    """The lines of the tape without numbers, words and voice."""
+    """The lines of the tape without numbers, words and voice. Raises TapeError when it is damaged."""
+    plan_of(recording.header)  # what cannot be read as a plan is not redacted as one
+    try:
+        yield from _redacted(recording)
+    except RecursionError as error:
+        raise tape.TapeError("is nested deeper than anything that a bridge writes, so it cannot be redacted") from error
+
+
+def _redacted(recording: tape.Tape) -> Iterator[bytes]:
     redactor = Redactor(recording.header)
     yield tape.header_line(redactor.header())
     ending = ""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bridge.replay.inputs import Message
 
 LONGEST = 72
+DEEPEST = 4
+"""How far down what is in a field is told."""
 _DULL = frozenset({"do", "type", "event_id", "payload", "bytes"})
 
 
@@ -50,15 +52,15 @@ def action_words(line: bytes) -> str:
     return f"{kind} {fields_words(fields)}".rstrip()
 
 
-def fields_words(fields: dict[str, object]) -> str:
+def fields_words(fields: dict[str, object], depth: int = 0) -> str:
     """Fields as `name=value`, shortened, without those that say nothing."""
     told = {name: value for name, value in fields.items() if name not in _DULL and value not in (None, "")}
-    return " ".join(f"{name}={_short(value)}" for name, value in told.items())
+    return " ".join(f"{name}={_short(value, depth)}" for name, value in told.items())
 
 
-def _short(value: object) -> str:
+def _short(value: object, depth: int) -> str:
     if isinstance(value, dict):
-        words = fields_words(value)
+        words = fields_words(value, depth + 1) if depth < DEEPEST else "…"
         return f"{{{words}}}" if len(words) <= LONGEST else "{…}"
     if isinstance(value, msgspec.Struct):
         return f"{getattr(value, 'type', '')} {getattr(value, 'id', '')}".strip() or type(value).__name__

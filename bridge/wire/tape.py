@@ -362,5 +362,11 @@ def _read_input(line: bytes) -> Input | None:
 
 
 def action_fields(line: bytes) -> dict[str, object]:
-    """An action's line as its fields: `do`, its kind, and the others under their names."""
-    return _decode_fields(line)
+    """An action's line as its fields: `do`, its kind, and the others under their names.
+
+    Raises TapeError when it is damaged.
+    """
+    try:
+        return _decode_fields(line)
+    except UNREADABLE as error:
+        raise TapeError(f"an action on the tape is damaged: {error}") from error

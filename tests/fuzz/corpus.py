@@ -16,6 +16,8 @@ WORK = ROOT / "build" / "fuzz"
 MAX_BYTES = {"caller": 4096, "model": 4096, "tapes": 8192, "webhooks": 4096}
 """Longest input of each target; of a tape it is the beginning of the call, behind a header that is not counted."""
 MAX_WORDS = 300
+READERS = 6
+"""How many commands `tests.fuzz.targets` has for tapes."""
 _ROUTES = {"after-stream": "b", "dial": "c", "enqueue": "c", "refer": "c", "whisper": "d", "fallback": "e",
            "call-status": "f", "stream-status": "g", "machine-detection": "h", "recording-status": "i"}  # fmt: skip
 """The letter by which `tests.fuzz.webhooks` knows the route of a form; the others come from a call that comes in."""
@@ -43,13 +45,13 @@ def seeds(target: str) -> Iterator[tuple[str, bytes]]:
 
 
 def headers() -> list[bytes]:
-    """The first lines of the recorded tapes."""
-    return [path.read_bytes().partition(b"\n")[0] + b"\n" for path in _fixtures("tapes")]
+    """The first lines of the recorded tapes, and the shortest that there is."""
+    return [path.read_bytes().partition(b"\n")[0] + b"\n" for path in _fixtures("tapes")] + [b'{"tape":1}\n']
 
 
 def header_named(number: int) -> bytes:
-    """What stands for one of the `headers` in an input."""
-    return b"#%c\n" % (ord("a") + number)
+    """What stands for one of the `headers` in an input; the command that reads it is another each time."""
+    return b"#%c%c\n" % (ord("a") + number, ord("a") + number % READERS)
 
 
 def words(target: str) -> list[bytes]:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from itertools import islice
 
+from bridge.replay import sound, timeline
+from bridge.replay.comparison import compare
+from bridge.replay.cutting import cut
+from bridge.replay.moments import moments
 from bridge.replay.plans import plan_of
 from bridge.replay.player import play, play_freely
+from bridge.replay.redaction import redact
 from bridge.wire import caller, model, tape
 from bridge.wire.g711 import size_of
 from tests.fuzz import corpus
@@ -29,6 +35,7 @@ def caller_leg(data: bytes) -> None:
             assert 0 <= read.timestamp_ms <= caller.MAX_TIMESTAMP_MS
             assert 0 <= size_of(read.payload)
         call.caller(line.decode(errors="replace"))
+    _record(call)
 
 
 def model_leg(data: bytes) -> None:
@@ -38,6 +45,13 @@ def model_leg(data: bytes) -> None:
         read = model.parse(line)
         assert isinstance(read, model.ModelEvent)
         call.model_text(line.decode(errors="replace"))
+    _record(call)
+
+
+def _record(call: Bench) -> None:
+    """What was done can be written on a tape, whatever a peer had put into it."""
+    for action in call.log:
+        assert tape.action_fields(tape.action_line(action))["do"]
 
 
 def _lines(call: Bench, data: bytes) -> Iterator[bytes]:
@@ -54,17 +68,45 @@ def _lines(call: Bench, data: bytes) -> Iterator[bytes]:
 
 
 def tapes(data: bytes) -> None:
-    """A tape: refused in words, or played to its end, with its own wake-ups and with the core's."""
-    lines = data.splitlines(keepends=True)
-    if lines and lines[0][:1] == b"#":
-        lines[0] = _headers()[(lines[0][1] - ord("a")) % len(_headers())] if len(lines[0]) > 1 else b""
-    for player in (play_freely, play):
-        try:
-            recording = tape.Tape(lines)
-            for _ in islice(player(recording, plan_of(recording.header)), MAX_STEPS):
-                pass
-        except tape.TapeError:
-            return
+    """A tape, for one of the commands or for all: refused in words, or read to its end.
+
+    A first line `#` stands for a good header, which its first letter names; its second one names the command.
+    """
+    lines = data.splitlines(keepends=True) or [b""]
+    readers = list(READERS.values())
+    if lines[0].startswith(b"#"):
+        header, reader = lines[0][1:3].ljust(2, b"a")
+        lines[0] = _headers()[(header - ord("a")) % len(_headers())]
+        readers = [readers[(reader - ord("a")) % len(readers)]]
+    for read in readers:
+        with suppress(tape.TapeError):
+            read(tape.Tape(lines))
+
+
+def _play(recording: tape.Tape) -> None:
+    for _ in islice(play_freely(recording, plan_of(recording.header)), MAX_STEPS):
+        pass
+
+
+def _redact(recording: tape.Tape) -> None:
+    for _ in redact(recording):
+        pass
+
+
+def _cut(recording: tape.Tape) -> None:
+    for _ in cut(recording, from_s=1.0, until_s=600.0):
+        pass
+
+
+READERS: dict[str, Callable[[tape.Tape], object]] = {
+    "play": _play,
+    "compare": lambda recording: compare(recording, play(recording, plan_of(recording.header))),
+    "show": lambda recording: timeline.show(recording.header, moments(recording)),
+    "wav": lambda recording: sound.stereo(moments(recording)),
+    "redact": _redact,
+    "cut": _cut,
+}
+"""What the commands do with a tape."""
 
 
 TARGETS: dict[str, Callable[[bytes], object]] = {
