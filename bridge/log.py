@@ -45,6 +45,7 @@ TROUBLES = frozenset(
 )
 """Facts that somebody should know of, though the call goes on or ends in order: at level `warning`."""
 _RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_ENCODE = json.JSONEncoder(default=str).encode
 _NUMBER = re.compile(r"(?:\+|%2[Bb])\d[\d() .-]{5,18}\d")
 _ADDRESS = re.compile(r"\b(sips?|tel|client)(:|%3[Aa])[^\s@\"'<>&,;]+")
 
@@ -64,7 +65,11 @@ def level_of(event: str) -> int:
 
 def masked(text: str) -> str:
     """The text without telephone numbers and SIP or client addresses."""
-    return _ADDRESS.sub(rf"\1\2{MASK}", _NUMBER.sub(MASK, text))
+    if "+" in text or "%2" in text:
+        text = _NUMBER.sub(MASK, text)
+    if "sip" in text or "tel" in text or "client" in text:
+        text = _ADDRESS.sub(rf"\1\2{MASK}", text)
+    return text
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:
@@ -103,7 +108,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return _ENCODE(line)
 
 
 class PlainFormatter(logging.Formatter):

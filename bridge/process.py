@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
+
+FULL_COLLECTION_AFTER = 50
+"""Collections of middle-aged objects until all are gone through: some two thousand calls, whose garbage is 50 MB."""
 
 
 def run(main: Coroutine[None, None, int]) -> int:
@@ -18,6 +22,18 @@ def run(main: Coroutine[None, None, int]) -> int:
     except ImportError:
         return asyncio.run(main)
     return uvloop.run(main)
+
+
+def spare_collector() -> None:
+    """Have the garbage collector leave alone, for good, what there is now; call it when everything is started.
+
+    A full collection looks at every object while nothing else runs. Modules, settings and routes alone are 130,000:
+    75 ms in which no webhook is answered and no sound passed on, at the hundredth call and again and again.
+    """
+    gc.collect()
+    gc.freeze()
+    young, middle_aged, _ = gc.get_threshold()
+    gc.set_threshold(young, middle_aged, FULL_COLLECTION_AFTER)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from bridge import leaving, log
-from bridge.process import first
+from bridge.process import first, spare_collector
 from bridge.reloading import on_hangup, reload
 from bridge.wire.scrubbing import secrets_of
 
@@ -49,6 +49,7 @@ async def until_told(bridge: Bridge, stop: asyncio.Event) -> None:
 
     Leave the bridge next: from here on the process ends in time, whatever keeps it.
     """
+    spare_collector()
     await stop.wait()
     stop.clear()
     await first(bridge.drain(), stop.wait())

@@ -1,0 +1,56 @@
+"""What a process that serves does for the pace of its calls."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from typing import TYPE_CHECKING, cast
+from unittest.mock import AsyncMock, Mock
+
+import pytest
+
+from bridge import leaving
+from bridge.process import FULL_COLLECTION_AFTER, spare_collector
+from bridge.serving import until_told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.app import Bridge
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    thresholds = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+class _Ring:
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_garbage_of_calls_is_collected_while_what_was_there_before_is_passed_over() -> None:
+    """Full collections are short, and still find what an ended call leaves behind."""
+    spare_collector()
+    left = weakref.ref(_Ring())
+
+    assert left() is not None
+    assert len(gc.get_objects()) < gc.get_freeze_count() / 10
+    assert FULL_COLLECTION_AFTER == gc.get_threshold()[2]
+    gc.collect()
+    assert left() is None
+
+
+async def test_bridge_that_serves_spares_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No webhook waits for a collection that goes through the whole program."""
+    monkeypatch.setattr(leaving, "within", Mock())
+    stop = asyncio.Event()
+    stop.set()
+
+    await until_told(cast("Bridge", Mock(drain=AsyncMock())), stop)
+
+    assert gc.get_freeze_count() > 0
