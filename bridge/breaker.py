@@ -16,8 +16,6 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Literal
 
 from bridge.call.failures import Verdict, judge
-from bridge.settings import model_for
-from bridge.wire.endpoint import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,9 +219,7 @@ class Health:
 
     def _keys(self, agent: Agent, endpoint: EndpointName) -> tuple[_Key, _Key]:
         """Whose breakers count for a new call of this agent."""
-        model = self._rules.settings.model
-        standby = model.standby if endpoint == "standby" else None
-        return _keys(agent, endpoint, address_of(standby or model_for(model, agent)))
+        return _keys(agent, endpoint, self._rules.endpoints.of(agent, endpoint).address)
 
     def _breaker(self, key: _Key) -> Breaker:
         fallback = self._rules.settings.fallback

@@ -25,10 +25,8 @@ from bridge.orders import Orders
 from bridge.outbound import Outbound, answered_by
 from bridge.recordings import Recordings
 from bridge.refusals import Refusals
-from bridge.settings import model_for
 from bridge.streaming import stream_of, url_of
 from bridge.transfers import Transfers
-from bridge.wire.endpoint import address_of
 from twiml import documents
 from twiml.signature import Validator
 
@@ -264,15 +262,13 @@ class FrontDesk:
 
     def connect_model(self, driver: Driver, endpoint: EndpointName) -> ModelLink:
         """Open a session for a call."""
-        agent, model = driver.plan.agent, self.rules.of(driver.plan.call_sid).settings.model
-        standby = model.standby if endpoint == "standby" else None
-        settings = standby or model_for(model, agent)
-        address = address_of(settings)
-        self.health.connecting(driver, endpoint, address)
+        agent = driver.plan.agent
+        site = self.rules.of(driver.plan.call_sid).planner.endpoints.of(agent, endpoint)
+        self.health.connecting(driver, endpoint, site.address)
         return self._model_leg(
             driver,
-            address,
-            connect_timeout_s=settings.connect_timeout_s,
+            site.address,
+            connect_timeout_s=site.settings.connect_timeout_s,
             input_format=agent.input_audio_format,
             output_format=agent.output_audio_format,
         )

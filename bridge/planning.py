@@ -8,8 +8,8 @@ import msgspec
 
 from bridge.call.plan import Colleague, Plan, Tariff
 from bridge.call.tools import tools_of
+from bridge.endpoints import Endpoints
 from bridge.holding import hold_clip
-from bridge.settings import model_for
 from bridge.template import fill
 
 if TYPE_CHECKING:
@@ -26,12 +26,17 @@ class Planner:
     Args:
         settings: the configuration.
         functions: runs `before_call`, and knows what the operator's functions take.
+
+    Attributes:
+        endpoints: where these calls open their sessions.
     """
 
     def __init__(self, settings: Settings, functions: FunctionRunner) -> None:
+        self.endpoints = Endpoints(settings.model)
         self._settings = settings
         self._functions = functions
         self._schemas = functions.schemas
+        self._outlines: dict[tuple[str, bool], Plan] = {}
 
     async def variables(self, info: CallInfo) -> dict[str, str]:
         """What the agent's `before_call` knows about the call; nothing when there is none, or it fails."""
@@ -56,20 +61,39 @@ class Planner:
             outgoing: of a call that the bridge places.
             is_primary_down: whether its session is to be opened at the standby first.
         """
-        settings, standby = self._settings, self._settings.model.standby
         values = {**info.parameters, "from": info.from_number, "to": info.to_number, **variables}
-        agent = _filled(settings.agents[info.agent], values)
-        others = _reachable(settings.agents, info.agent)
-        tools = {tool for one in (agent, *map(settings.agents.__getitem__, others)) for tool in one.tools}
+        key = info.agent, by_sip
+        outline = self._outlines.get(key)
+        if outline is None:
+            outline = self._outlines[key] = self._outline(info.agent, by_sip=by_sip)
         colleagues = {
-            name: Colleague(_filled(settings.agents[name], values), self._tools(settings.agents[name], by_sip=by_sip))
-            for name in others
+            name: Colleague(_filled(one.agent, values), one.tools) for name, one in outline.colleagues.items()
         }
+        return msgspec.structs.replace(
+            outline,
+            call_sid=info.call_sid,
+            agent=_filled(outline.agent, values),
+            colleagues=colleagues,
+            info=info,
+            outgoing=outgoing,
+            is_primary_down=is_primary_down,
+        )
+
+    def _outline(self, name: str, *, by_sip: bool) -> Plan:
+        """What is the same in the plans of all calls that begin with this agent: worked out for the first of them."""
+        settings, standby = self._settings, self._settings.model.standby
+        agent = settings.agents[name]
+        own = self.endpoints.of(agent, "primary").settings
+        colleagues = {
+            other: Colleague(settings.agents[other], self._tools(settings.agents[other], by_sip=by_sip))
+            for other in _reachable(settings.agents, name)
+        }
+        tools = {tool for one in (agent, *(colleague.agent for colleague in colleagues.values())) for tool in one.tools}
         transcription = agent.input_audio_transcription
         return Plan(
-            call_sid=info.call_sid,
+            call_sid="",
             agent=agent,
-            dialect=model_for(settings.model, agent).dialect,
+            dialect=own.dialect,
             standby_dialect=standby.dialect if standby is not None else None,
             restore_within_s=settings.model.restore_within_s,
             hold_clip=hold_clip(settings.fallback.hold_clip),
@@ -79,13 +103,10 @@ class Planner:
             fillers={name: function.filler for name, function in settings.functions.items() if function.filler},
             collects={name: f.collect for name, f in settings.functions.items() if f.collect is not None},
             colleagues=colleagues,
-            info=info,
-            outgoing=outgoing,
-            is_primary_down=is_primary_down,
             claim_within_s=settings.limits.token_ttl_s,
             max_call_s=settings.limits.max_call_s,
             warn_before_s=settings.limits.warn_before_s,
-            price=_price(settings, model_for(settings.model, agent).name),
+            price=_price(settings, own.name),
             transcription_price=_price(settings, transcription.model if transcription is not None else ""),
             max_cost=settings.limits.max_cost,
         )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from bridge.call.plan import CallInfo, Outgoing, Plan
     from bridge.edge.functions import FunctionRunner
+    from bridge.endpoints import Endpoints
     from bridge.settings import Settings
     from bridge.standing import Standing
 
@@ -72,6 +73,11 @@ class RuleBook:
     def standing(self) -> Standing:
         """The documents for callers who do not get the bot."""
         return self._current.standing
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where new calls open their sessions."""
+        return self._current.planner.endpoints
 
     async def replace(self, settings: Settings) -> None:
         """Have new calls go by other settings. Raises ConfigurationError, and then nothing has changed."""

@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 from twilio.twiml.voice_response import VoiceResponse
 
@@ -29,6 +31,9 @@ SAY_MAX_CHARACTERS = 3000
 _PARAMETER_MAX_CHARACTERS = 499  # name and value together: under 500 (Twilio `docs/voice/twiml/stream`)
 _QUEUE_NAME_MAX_CHARACTERS = 64  # Twilio `docs/voice/twiml/enqueue`
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2
+_IN_ATTRIBUTES = {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
+_PLACE = "\0"
+"""Stands for the value of a parameter: what is no character of XML is in no text of a document."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +96,10 @@ def connect_stream(stream: Stream, say: str = "") -> str:
 
     Verbs after `<Connect action>` would never run.
     """
-    response = VoiceResponse()
-    _say(response, say)
-    _connect(response, stream)
-    return _xml(response)
+    values = {"token": stream.token, **stream.parameters}
+    first, *others = _connecting(stream.url, stream.action, stream.status_callback, tuple(values), say)
+    filled = (_attribute(value) + part for value, part in zip(values.values(), others, strict=True))
+    return first + "".join(filled)
 
 
 def play_digits(digits: str, stream: Stream) -> str:
@@ -103,7 +108,9 @@ def play_digits(digits: str, stream: Stream) -> str:
         raise ValueError("Digits to send are 0-9, *, # and w for a pause of half a second.")
     response = VoiceResponse()
     response.play(digits=digits)
-    _connect(response, stream)
+    parameters = {"token": stream.token, **stream.parameters}
+    cleaned = {name: _text(value) for name, value in parameters.items()}
+    _connect(response, stream.url, stream.action, stream.status_callback, cleaned)
     return _xml(response)
 
 
@@ -226,12 +233,26 @@ def inline(document: str) -> str:
     return document
 
 
-def _connect(response: VoiceResponse, stream: Stream) -> None:
-    noun = response.connect(action=stream.action).stream(
-        url=stream.url, track="inbound_track", status_callback=stream.status_callback or None
+@lru_cache(maxsize=64)
+def _connecting(url: str, action: str, status_callback: str, names: tuple[str, ...], say: str) -> list[str]:
+    """The document of a stream, cut where the values of its parameters belong.
+
+    All calls have the same but for these values, and making one costs more than all the rest of an answer.
+    """
+    response = VoiceResponse()
+    _say(response, say)
+    _connect(response, url, action, status_callback, dict.fromkeys(names, _PLACE))
+    return _xml(response).split(_PLACE)
+
+
+def _connect(
+    response: VoiceResponse, url: str, action: str, status_callback: str, parameters: Mapping[str, str]
+) -> None:
+    noun = response.connect(action=action).stream(
+        url=url, track="inbound_track", status_callback=status_callback or None
     )
-    for name, value in {"token": stream.token, **stream.parameters}.items():
-        noun.parameter(name=name, value=_text(value))
+    for name, value in parameters.items():
+        noun.parameter(name=name, value=value)
 
 
 def _dial(response: VoiceResponse, callee: Callee, action: str | None = None) -> None:
@@ -265,6 +286,11 @@ def _say(parent: VoiceResponse, text: str) -> None:
 
 def _text(text: str) -> str:
     return _NOT_IN_XML.sub("", text)
+
+
+def _attribute(text: str) -> str:
+    """A text as it stands between the quotes of an attribute, where XML would make a space of a line's end."""
+    return escape(_text(text), _IN_ATTRIBUTES)
 
 
 def _xml(response: VoiceResponse) -> str:

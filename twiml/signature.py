@@ -124,15 +124,15 @@ class Validator:
         if not signature:
             return Verdict(Reason.SIGNATURE_MISSING)
         algorithm = get_signature_algorithm(settings)
-        try:
-            expected = [s.compute_signature(base + target, form, algorithm) for s in self._signers for base in bases]
+        given = signature.encode("utf-8", "replace")
+        expected = (s.compute_signature(base + target, form, algorithm) for s in self._signers for base in bases)
+        try:  # as far as the first that matches: which spelling was signed is no secret
+            is_right = any(hmac.compare_digest(one.encode(), given) for one in expected)
         except UnicodeEncodeError:  # a lone surrogate: nothing that was sent as UTF-8
             return Verdict(Reason.MALFORMED)
         except ValueError:
             return Verdict(Reason.ALGORITHM_UNKNOWN)
-        given = signature.encode("utf-8", "replace")
-        matches = [hmac.compare_digest(one.encode(), given) for one in expected]
-        return Verdict(Reason.VALID if any(matches) else Reason.SIGNATURE_WRONG)
+        return Verdict(Reason.VALID if is_right else Reason.SIGNATURE_WRONG)
 
 
 def _body_fault(target: str, body: bytes) -> Reason | None:

@@ -17,6 +17,7 @@ FIXTURES = Path(__file__).parents[3] / "fixtures" / "twiml" / "valid"
 AFTER_STREAM = "https://bot.example.com/twiml/after-stream"
 RESULT = "https://bot.example.com/twiml/transfer-result"
 SORRY = "Sorry, our assistant is unavailable."
+_NOT_IN_XML = "[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def first(document: str, verb: str) -> ET.Element | None:
@@ -89,12 +90,21 @@ def test_every_fixture_is_a_document_of_ours() -> None:
 @given(text=st.text())
 def test_any_text_leaves_a_readable_document(text: str) -> None:
     """What a model or a caller says breaks no document: XML's own characters are escaped, impossible ones left out."""
-    kept = re.sub("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text)
+    kept = re.sub(_NOT_IN_XML, "", text)
 
     say = first(documents.whisper(text), "Say")
 
     assert kept.strip().replace("\r\n", "\n").replace("\r", "\n") == (say.text if say is not None else "")
-    assert first(documents.connect_stream(stream(parameters={"note": text[:400]})), "Connect") is not None
+
+
+@given(text=st.text(max_size=400))
+def test_parameter_arrives_as_it_was(text: str) -> None:
+    """A value is escaped where it stands, between the quotes of an attribute; impossible characters are left out."""
+    connect = first(documents.connect_stream(stream(parameters={"note": text, "last": "one"})), "Connect")
+
+    assert connect is not None
+    values = {one.get("name"): one.get("value") for one in connect.iter("Parameter")}
+    assert {"note": re.sub(_NOT_IN_XML, "", text), "last": "one"}.items() <= values.items()
 
 
 def test_long_text_is_cut_between_words() -> None:
