@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 PING_AFTER_S = 20.0
 """How long the server may say nothing before it is pinged, and then before it is given up."""
-TLS_BUFFER_BYTES = 17 * 1024
-"""Of each direction of a session's TLS: the longest record, 16 KB and its frame. By default the two take 512 KB."""
 
 
 class FastModelSocket(ModelLeg):
@@ -49,8 +47,9 @@ class FastModelSocket(ModelLeg):
                     auto_ping_idle_timeout=PING_AFTER_S,
                     auto_ping_reply_timeout=PING_AFTER_S,
                     ssl_context=shared_tls() if is_secure else None,
-                    ssl_incoming_bio_size=TLS_BUFFER_BYTES if is_secure else None,
-                    ssl_outgoing_bio_size=TLS_BUFFER_BYTES if is_secure else None,
+                    # picows's own transport writes each server's certificate into a file in /tmp, on the event loop,
+                    # to read what is in it: 1 ms of set-up, and no session where nothing can be written
+                    use_aiofastnet=False,
                 )
         except WSInvalidStatusError as error:
             status = error.response.status if error.response is not None else 0

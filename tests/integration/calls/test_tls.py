@@ -1,0 +1,52 @@
+"""Sessions over TLS, as with every endpoint that is not on this machine; the same at both doors."""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+import trustme
+
+from bridge.edge.model_leg import shared_tls
+from tests.peers import Model, Twilio
+from tests.proxy import proxied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support import Start
+
+SID = "CA" + "1" * 32
+
+
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
+    """An authority that the bridge trusts, with an empty memory of whom it trusted before."""
+    made = trustme.CA()
+    made.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    shared_tls.cache_clear()
+    yield made
+    shared_tls.cache_clear()
+
+
+async def test_session_is_opened_where_no_file_can_be_written(
+    rehearsal: Start, model: Model, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container's root file system may be read-only; and no call waits for another one's disk."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(tls)
+    async with proxied(tls, to=urlsplit(model.url).port or 0) as proxy:
+        run = await rehearsal(model={"url": f"wss://localhost:{proxy.port}"})
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+        async with Twilio(run.bridge.url, run.media_url) as twilio:
+            url, token = await twilio.ring(SID)
+            stream = await twilio.connect(url, SID)
+            await stream.start(SID, token)
+            await stream.speak(b"\x01" * 160)
+
+            await (await model.session()).first("input_audio_buffer.append")
