@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bridge.replay.player import Played
-    from bridge.wire.tape import Header, Tape
+    from bridge.wire.tape import Header, Step, Tape
 
 MAX_DIFFERENCES = 200
 CONTEXT_STEPS = 6
 _AUDIO_KINDS = (PlayAudio, AppendAudio)
+_PASSED_ON = [action_line(AppendAudio(SAME), passed=SAME)]
 _scrub = Scrubber().scrub
 
 
@@ -106,6 +107,9 @@ class _Comparison:
         self._now = moment.at
         outcome = self._outcome
         outcome.steps += 1
+        if recorded == _PASSED_ON and _is_passed_on(moment):  # most of them
+            outcome.actions += 1
+            return not self._is_lost(step)
         if actions or recorded:
             outcome.actions += len(actions)
             has_sound = self._has_sound and not (step and step.input and step.input.size_bytes is not None)
@@ -119,9 +123,13 @@ class _Comparison:
                 outcome.recorded_ending = str(action_fields(recorded[-1]).get("ending"))
         if moment.sound is None or actions[1:] or recorded[1:]:
             self._recent.append(moment)
-        if step is not None and step.lost:
-            outcome.lost += step.lost
+        return not self._is_lost(step)
+
+    def _is_lost(self, step: Step | None) -> bool:
+        """Whether lines are missing behind a step."""
+        if step is None or not step.lost:
             return False
+        self._outcome.lost += step.lost
         return True
 
     def outcome(self, *, is_whole: bool) -> Outcome:
@@ -198,6 +206,12 @@ class _Comparison:
                 ]
                 lines += [f"{'':9}    {words}" for words in done]
         return tuple(lines)
+
+
+def _is_passed_on(moment: Played) -> bool:
+    """Whether the only thing done was to pass the input's sound on to the model."""
+    actions = moment.actions
+    return len(actions) == 1 and type(first := actions[0]) is AppendAudio and first.audio == moment.sound
 
 
 def _key(line: bytes) -> object:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import abc
-from typing import TYPE_CHECKING, get_args, get_origin, get_type_hints
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 from pydantic import BaseModel, ValidationError
@@ -60,9 +61,15 @@ def plan_under(plan: Plan, settings: Settings) -> Plan:
 
 
 def _known(kind: type[msgspec.Struct], values: dict[str, object]) -> dict[str, object]:
-    """The fields of a struct that it knows; its annotations may name what its module imports for them alone."""
-    hints = get_type_hints(kind, localns=vars(abc) | vars(all_settings))
+    """The fields of a struct that it knows."""
+    hints = _hints_of(kind)
     return {name: _made(hints[name], value) for name, value in values.items() if name in hints}
+
+
+@cache
+def _hints_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """Its annotations, which may name what its module imports for them alone."""
+    return get_type_hints(kind, localns=vars(abc) | vars(all_settings))
 
 
 def _made(hint: object, value: object) -> object:

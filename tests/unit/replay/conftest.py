@@ -14,10 +14,10 @@ from bridge.settings import Agent
 CALL_SID = "CA" + "0" * 32
 
 
-def make_call(*, has_sound: bool = False, **agent: object) -> Script:
+def make_call(*, has_sound: bool = False, frame_ms: int = 100, **agent: object) -> Script:
     """A call that is up, with the agent's greeting being spoken."""
     settings = Agent.model_validate({"name": "reception", "greeting_message": "Hello.", **agent})
-    script = Script(Plan(CALL_SID, settings, "ga"), has_sound=has_sound)
+    script = Script(Plan(CALL_SID, settings, "ga"), frame_ms=frame_ms, has_sound=has_sound)
     script.begin()
     script.respond("resp_1", "item_1", "Hello.", speech_ms=800)
     script.wait(1)
@@ -25,9 +25,9 @@ def make_call(*, has_sound: bool = False, **agent: object) -> Script:
     return script
 
 
-def make_barge_in(*, has_sound: bool = False, **agent: object) -> Script:
+def make_barge_in(*, has_sound: bool = False, frame_ms: int = 100, **agent: object) -> Script:
     """A call in which the caller asks, is answered at length, and cuts the answer after 2 s of 6."""
-    script = make_call(has_sound=has_sound, **agent)
+    script = make_call(has_sound=has_sound, frame_ms=frame_ms, **agent)
     script.turn("item_2", "What do you have?")
     script.wait(0.3)
     script.respond("resp_2", "item_3", "We have apples and pears and plums and more.", speech_ms=6000, by_server=True)

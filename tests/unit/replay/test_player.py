@@ -11,6 +11,7 @@ import pytest
 from bridge.call.actions import Ended, RunFunction, Said
 from bridge.call.controls import FunctionResult
 from bridge.call.ending import Ending
+from bridge.call.machine import Call
 from bridge.call.playout import Playout
 from bridge.replay.commands import replay, replay_one
 from bridge.replay.comparison import compare
@@ -19,6 +20,8 @@ from bridge.replay.player import play, play_freely
 from bridge.replay.report import report
 from bridge.replay.script import Script
 from bridge.settings import Agent, Settings
+from bridge.wire.caller import CallerAudio
+from bridge.wire.commands import AppendAudio
 from bridge.wire.tape import Tape, TapeError
 
 MakeCall = Callable[..., Script]
@@ -70,6 +73,22 @@ def test_difference_is_shown_with_what_led_to_it(
     assert "speech_started" in text
     assert "- " in text
     assert "+ " in text
+
+
+def test_sound_that_is_not_passed_on_as_it_came_is_a_difference(
+    barge_in: MakeCall, kept: Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames of 20 ms go the short way that they go in a call: a fault there shows as well."""
+    path = kept(barge_in(has_sound=True, frame_ms=20).tape())
+    pass_on = Call.pass_on
+
+    def wrong(self: Call, audio: CallerAudio, *, now: float) -> AppendAudio | None:
+        return pass_on(self, audio, now=now) and AppendAudio("AAAA")
+
+    assert replay_one(path).is_same
+    monkeypatch.setattr(Call, "pass_on", wrong)
+
+    assert {"changed"} == {difference.kind for difference in replay_one(path).differences}
 
 
 def test_action_that_comes_later_is_one_difference_not_two(call: MakeCall, kept: Keep) -> None:
