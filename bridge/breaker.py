@@ -144,11 +144,17 @@ class Health:
                 async with self._clock.timeout(SETTLED_WITHIN_S):
                     await session.settled.wait()
 
-    def connecting(self, driver: Driver, endpoint: EndpointName, address: Endpoint) -> None:
-        """A call opens a session at an endpoint."""
+    def connecting(
+        self, driver: Driver, endpoint: EndpointName, address: Endpoint, *, is_successor: bool = False
+    ) -> None:
+        """A call opens a session at an endpoint, if `is_successor` beside the one that it has."""
         before = self._sessions.get(driver.plan.call_sid)
         settled = before.settled if before is not None else asyncio.Event()
-        self._sessions[driver.plan.call_sid] = _Session(_keys(driver.plan.agent, endpoint, address), settled)
+        session = _Session(_keys(driver.plan.agent, endpoint, address), settled)
+        if is_successor and before is not None:
+            before.successor = session
+        else:
+            self._sessions[driver.plan.call_sid] = session
 
     def reloaded(self) -> None:
         """Other settings hold for new calls: what is known of endpoints and keys that they do not use is forgotten."""
@@ -163,12 +169,13 @@ class Health:
         if session is None:
             return
         if event == "model.readied":
-            session.is_ready = True
-            session.settled.set()
-            for key in session.keys:
-                self._succeeded(key)
+            self._readied(session)
         elif event == "model.lost":
             self._failed(session, str(fields["reason"]), str(fields.get("code", "")))
+        elif event.startswith("successor.") and session.successor is not None:
+            self._of_successor(session.successor, event, fields)
+        elif event == "session.replaced" and session.successor is not None:  # the call has moved there
+            self._sessions[driver.plan.call_sid] = session.successor
         elif event in ("model.failed", "call.ended"):
             session.settled.set()
             if event == "call.ended":
@@ -176,6 +183,18 @@ class Health:
 
     def said(self, driver: Driver, line: Said) -> None:
         """A line of a call's transcript: nothing to learn."""
+
+    def _of_successor(self, successor: _Session, event: str, fields: dict[str, object]) -> None:
+        if event == "successor.readied":
+            self._readied(successor)
+        elif event == "successor.lost":
+            self._failed(successor, str(fields["reason"]), str(fields.get("code", "")))
+
+    def _readied(self, session: _Session) -> None:
+        session.is_ready = True
+        session.settled.set()
+        for key in session.keys:
+            self._succeeded(key)
 
     def _failed(self, session: _Session, reason: str, code: str) -> None:
         is_fatal = judge(reason, code) is Verdict.NEVER
@@ -243,6 +262,8 @@ class _Session:
     keys: tuple[_Key, _Key]
     settled: asyncio.Event
     is_ready: bool = False
+    successor: _Session | None = None
+    """One that is opened beside it."""
 
 
 def _keys(agent: Agent, endpoint: EndpointName, address: Endpoint) -> tuple[_Key, _Key]:

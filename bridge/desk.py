@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from bridge.call.plan import EndpointName, Plan
     from bridge.clock import Clock
     from bridge.edge.admission import Place
-    from bridge.edge.driver import ModelLink
     from bridge.edge.model_leg import ModelLeg
+    from bridge.edge.ports import ModelLink
     from bridge.edge.recorder import Tapes
     from bridge.observing import Observer
     from bridge.rules import RuleBook
@@ -260,17 +260,18 @@ class FrontDesk:
 
     # What surrounds a call
 
-    def connect_model(self, driver: Driver, endpoint: EndpointName) -> ModelLink:
+    def connect_model(self, driver: Driver, endpoint: EndpointName, *, is_successor: bool = False) -> ModelLink:
         """Open a session for a call."""
         agent = driver.plan.agent
         site = self.rules.of(driver.plan.call_sid).planner.endpoints.of(agent, endpoint)
-        self.health.connecting(driver, endpoint, site.address)
+        self.health.connecting(driver, endpoint, site.address, is_successor=is_successor)
         return self._model_leg(
             driver,
             site.address,
             connect_timeout_s=site.settings.connect_timeout_s,
             input_format=agent.input_audio_format,
             output_format=agent.output_audio_format,
+            is_successor=is_successor,
         )
 
     def leave_order(self, driver: Driver, order: Order) -> None:

@@ -38,6 +38,7 @@ DETAILS = frozenset(
 TROUBLES = frozenset(
     {
         *("model.lost", "model.failed", "model.command_refused", "model.event_malformed", "session.mismatched"),
+        "successor.lost",
         *("response.failed", "response.missed", "response.stalled", "response.end_missed", "response.wish_dropped"),
         *("stream.refused", "caller.audio_dropped", "caller.message_malformed", "playout.marks_lost"),
         *("turn.commit_missed", "function.unknown", "function.incomplete", "function.misanswered"),

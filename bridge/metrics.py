@@ -127,6 +127,7 @@ class Metrics:
             "turn.left_unanswered": lambda _: self._unanswered.inc(),
             "model.readied": self._model_readied,
             "model.lost": lambda fields: self._model_error("lost", fields.get("code"), fields.get("reason")),
+            "successor.lost": lambda fields: self._model_error("lost", fields.get("code"), fields.get("reason")),
             "model.failed": lambda fields: self._model_error("failed", fields.get("code"), fields.get("reason")),
             "model.command_refused": lambda fields: self._model_error("refused", fields.get("code")),
             "response.failed": lambda fields: self._model_error("response", fields.get("code"), fields.get("status")),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SHOWN = {
     "model.readied": "model is ready",
     "model.lost": "session is lost: {reason}",
+    "successor.lost": "the next session cannot be had: {reason}",
     "session.replaced": "session is replaced after {took_ms} ms, at the {endpoint} endpoint",
     "model.failed": "model failed: {reason}",
     "bargein.performed": "bot is cut: {heard_ms} ms heard, {unheard_ms} ms not",

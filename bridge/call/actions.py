@@ -11,7 +11,7 @@ import msgspec
 
 from bridge.call.ending import Ending
 from bridge.call.plan import EndpointName
-from bridge.wire.commands import Command
+from bridge.wire.commands import Command, UpdateSession
 
 
 class PlayAudio(msgspec.Struct, frozen=True, gc=False):
@@ -84,6 +84,30 @@ class CloseModel(msgspec.Struct, frozen=True):
     """Close the session, whatever state it is in."""
 
 
+class ConnectSuccessor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Open another session beside the one that there is.
+
+    `receive_control` gets `SuccessorConnected`, or `SuccessorLost`; what it says goes to `receive_successor`.
+    """
+
+    endpoint: EndpointName = "primary"
+    """Where."""
+
+
+class ConfigureSuccessor(msgspec.Struct, frozen=True):
+    """Send the session that was opened beside its first update."""
+
+    update: UpdateSession
+
+
+class MoveToSuccessor(msgspec.Struct, frozen=True):
+    """Close the session that there is, if any; the one beside it takes its place, and gets all commands from now on."""
+
+
+class CloseSuccessor(msgspec.Struct, frozen=True):
+    """Close the session that was opened beside, whatever state it is in."""
+
+
 class RunFunction(msgspec.Struct, frozen=True):
     """Run one of the operator's functions beside the call; `receive_control` gets a `FunctionResult`, once."""
 
@@ -143,6 +167,10 @@ Action = (
     | Park
     | ConnectModel
     | CloseModel
+    | ConnectSuccessor
+    | ConfigureSuccessor
+    | MoveToSuccessor
+    | CloseSuccessor
     | RunFunction
     | PauseRecording
     | ResumeRecording

@@ -19,6 +19,20 @@ class ModelLost(msgspec.Struct, frozen=True):
     code: str = ""
 
 
+class SuccessorConnected(msgspec.Struct, frozen=True):
+    """The socket of the session that is opened beside the present one is open."""
+
+    unix_s: float = 0
+    """The wall clock's time; 0: not known."""
+
+
+class SuccessorLost(msgspec.Struct, frozen=True):
+    """The session beside the present one cannot be had, or is gone; see `ModelLost`."""
+
+    reason: str
+    code: str = ""
+
+
 class HangUp(msgspec.Struct, frozen=True):
     """The operator wants the call to end now."""
 
@@ -96,6 +110,8 @@ class FunctionResult(msgspec.Struct, frozen=True):
 Control = (
     ModelConnected
     | ModelLost
+    | SuccessorConnected
+    | SuccessorLost
     | HangUp
     | Say
     | Transfer

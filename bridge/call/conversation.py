@@ -236,7 +236,6 @@ class Conversation:
         """The session is gone. What it left undone is wished for, and done by the next one."""
         self._restoring.session_over(now)
         self.answers.restart()
-        self._deadlines.clear("silence")
         if not self.playout.is_playing:
             self.speaking.heard_out(now)
 

@@ -2,7 +2,7 @@
 
 The model's sense of time is the sound it gets, so a hole in `media.timestamp` is filled with mu-law silence. Sound
 that comes before the session is confirmed is kept, the newest `KEPT_MS` of it, and goes first when the session is
-ready.
+ready. So is the newest of what goes to a session that is about to be followed by another.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ class Inbound:
         self.clock_ms = 0
         self.filled_ms = 0
         self.dropped_ms = 0
+        self.overlap_ms = 0
+        """How much of what goes to the session is kept for the next one."""
         self._began = False
+        self._is_plain = False
         self._session_from_ms = 0
         self._kept: deque[str] = deque()
         self._kept_bytes = 0
@@ -40,7 +43,7 @@ class Inbound:
         """A new stream begins, with a clock of its own; no gap is filled between the two."""
         self._session_from_ms -= self.clock_ms
         self.clock_ms = 0
-        self._began = False
+        self._began = self._is_plain = False
 
     def ago_ms(self, session_ms: int) -> int:
         """How long ago the sound was sent that the model's clock, which counts the session's sound, has at this time.
@@ -51,8 +54,11 @@ class Inbound:
         return ago_ms if session_ms and 0 <= ago_ms < NOTICED_WITHIN_MS else 0
 
     def follows(self, audio: CallerAudio) -> bool:
-        """Whether a piece is a frame that follows the one before without a gap; then the clock is advanced by it."""
-        if audio.timestamp_ms != self.clock_ms or len(audio.payload) != FRAME_CHARACTERS or not self._began:
+        """Whether a piece is a frame that follows the one before without a gap; then the clock is advanced by it.
+
+        No piece is while any is kept.
+        """
+        if audio.timestamp_ms != self.clock_ms or len(audio.payload) != FRAME_CHARACTERS or not self._is_plain:
             return False
         self.clock_ms += FRAME_MS
         return True
@@ -68,6 +74,7 @@ class Inbound:
         clock_ms = max(self.clock_ms, audio.timestamp_ms + size_ms)
         self._session_from_ms += clock_ms - self.clock_ms - fill_ms - size_ms
         self._began = True
+        self._is_plain = not self.overlap_ms
         self.clock_ms = clock_ms
         if not fill_ms:
             return ""
@@ -76,17 +83,38 @@ class Inbound:
 
     def keep(self, payload: str) -> None:
         """Keep sound for a session that is not ready; the oldest is dropped when there is too much."""
+        self.dropped_ms += self._keep(payload, KEPT_MS) // BYTES_PER_MS
+
+    def overlap(self, kept_ms: int) -> None:
+        """Keep so much of what `sent` tells, for a session that follows the one that has it; 0: nothing any more."""
+        if not kept_ms and self.overlap_ms:
+            self._drop()
+        self.overlap_ms = kept_ms
+        self._is_plain = self._began and not kept_ms
+
+    def sent(self, payload: str) -> None:
+        """Sound has gone to the session that there is; tell it while `overlap_ms`."""
+        self._keep(payload, self.overlap_ms)
+
+    def _keep(self, payload: str, limit_ms: int) -> int:
+        """Keep a piece, within a limit; how many bytes of the oldest that has cost."""
         self._kept.append(payload)
         self._kept_bytes += size_of(payload)
-        while self._kept_bytes > KEPT_MS * BYTES_PER_MS:
+        dropped_bytes = 0
+        while self._kept_bytes > limit_ms * BYTES_PER_MS:
             dropped = size_of(self._kept.popleft())
             self._kept_bytes -= dropped
-            self.dropped_ms += dropped // BYTES_PER_MS
+            dropped_bytes += dropped
+        return dropped_bytes
 
     def release(self) -> list[str]:
         """All that was kept, oldest first, for a session that has had no sound yet; nothing is kept any more."""
         self._session_from_ms = self.clock_ms - self._kept_bytes // BYTES_PER_MS
         kept = list(self._kept)
+        self._drop()
+        self.overlap(0)
+        return kept
+
+    def _drop(self) -> None:
         self._kept.clear()
         self._kept_bytes = 0
-        return kept

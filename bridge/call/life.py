@@ -142,6 +142,7 @@ class Life:
     def detached(self, now: float) -> None:
         """The stream is closed for an errand; the session stays open, for the call may come back."""
         self.caller = move_caller(self.caller, CallerLeg.DETACHED)
+        self.sessions.succession.close()
         self._deadlines.clear("stream.closed")
         self._deadlines.set("errand.overdue", now + self._talk.requests.errands.within_s())
 
@@ -212,8 +213,8 @@ class Life:
                 self._talk.leave_message(self._message, now)
                 self._message = ""
             self.do(self._talk.settle(now), now)
-            if self._talk.is_quiet and self.is_up:
-                self.sessions.quiet(now)
+            if self.is_up:
+                self.sessions.settle(now, is_quiet=self._talk.is_quiet)
         elif self.caller is CallerLeg.UP and self.sessions.leg is ModelLeg.GONE:
             self._end_without_model(now)
         elif self.caller is CallerLeg.UP:
@@ -254,6 +255,7 @@ class Life:
 
     def _close(self, ending: Ending | None, order: Order, now: float) -> None:
         self.ending = ending
+        self.sessions.succession.close()
         self.caller = move_caller(self.caller, CallerLeg.CLOSING)
         self._deadlines.set("stream.closed", now + CLOSED_WITHIN_S)
         self._outbox.do(CloseStream(order))

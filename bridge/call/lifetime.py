@@ -1,4 +1,4 @@
-"""How long a session lasts, by the server's word: it is replaced before that, in a quiet moment if there is one.
+"""How long a session lasts, by the server's word: the call moves to another one before that, in a quiet moment.
 
 A server ends a session at its limit (60 minutes at OpenAI, less elsewhere) whatever is being said. `expires_at` of the
 session tells when, by the wall clock; sessions that do not say so are replaced when they are lost.
@@ -8,6 +8,7 @@ Source: OpenAI's guide to Realtime conversations, "Session lifecycle"; `session.
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,25 +22,35 @@ LONGEST_S = 86_400.0
 """A longer life is not believed: the clocks disagree."""
 
 
+class Age(IntEnum):
+    """How far a session has come."""
+
+    YOUNG = 0
+    ENDING = 1
+    """The next one is opened beside it, and the call moves there in a quiet moment."""
+    LATE = 2
+    """The call moves as soon as the next one is ready, whatever is being said."""
+    OVER = 3
+
+
 class Lifetime:
-    """The life of the session that there is; the deadline `session.limit` comes when it is to be left."""
+    """The life of the session that there is; the deadline `session.limit` comes with each age that it reaches."""
 
     def __init__(self, deadlines: Deadlines) -> None:
         self._deadlines = deadlines
         self._began_at = self._unix_s = 0.0
-        self._look_at = self._latest_at = 0.0
-        self.is_ending = False
-        """Whether the next quiet moment is the time to leave it."""
+        self._moments: tuple[float, ...] = ()
+        self.age = Age.YOUNG
 
     def began(self, now: float, unix_s: float) -> None:
         """A session is open; `unix_s` is the wall clock's time."""
-        self._began_at, self._unix_s = now, unix_s
         self.over()
+        self._began_at, self._unix_s = now, unix_s
 
     def over(self) -> None:
         """The session is gone."""
-        self.is_ending = False
-        self._look_at = self._latest_at = 0.0
+        self.age = Age.YOUNG
+        self._moments = ()
         self._deadlines.clear("session.limit")
 
     def confirmed(self, expires_at: object, now: float) -> None:
@@ -49,19 +60,16 @@ class Lifetime:
         lasts_s = expires_at - self._unix_s
         if 0 < lasts_s <= LONGEST_S:
             ends_at = self._began_at + lasts_s
-            self._look_at = ends_at - min(LOOK_BEFORE_S, lasts_s / 4)
-            self._latest_at = ends_at - min(LATEST_BEFORE_S, lasts_s / 20)
+            look_at = ends_at - min(LOOK_BEFORE_S, lasts_s / 4)
+            self._moments = look_at, ends_at - min(LATEST_BEFORE_S, lasts_s / 20), ends_at
             self.watch(now)
 
     def watch(self, now: float) -> None:
         """Wait for what comes next, also after an errand that has made an end of all deadlines."""
-        if self._look_at:
-            self._deadlines.set("session.limit", max(now, self._latest_at if self.is_ending else self._look_at))
+        if self.age < len(self._moments):
+            self._deadlines.set("session.limit", max(now, self._moments[self.age]))
 
-    def due(self, now: float) -> bool:
-        """The deadline has come. True when the session must be left now."""
-        if self.is_ending:
-            return True
-        self.is_ending = True
+    def due(self, now: float) -> None:
+        """The deadline has come: the session is in its next age."""
+        self.age = Age(self.age + 1)
         self.watch(now)
-        return False

@@ -2,7 +2,8 @@
 
 ```
 call.receive_caller(message, now=)      call.receive_model(event, now=)
-call.receive_control(request, now=)     call.handle_timer(now=)
+call.receive_control(request, now=)     call.receive_successor(event, now=)
+call.handle_timer(now=)
 for action in call.actions(): perform(action)
 arm(call.deadline())
 ```
@@ -32,6 +33,8 @@ from bridge.call.controls import (
     Say,
     Shutdown,
     StreamOver,
+    SuccessorConnected,
+    SuccessorLost,
     Transfer,
     TransferOver,
 )
@@ -172,6 +175,12 @@ class Call:
             self._receive_event(event, now)
             self._life.settle(now)
 
+    def receive_successor(self, event: model.ModelEvent, *, now: float) -> None:
+        """Something came from the session that is opened beside the present one."""
+        if not self._life.is_over:
+            self._life.sessions.succession.told(event, now)
+            self._life.settle(now)
+
     def receive_control(self, request: Control, *, now: float) -> None:
         """Something came from neither leg: see `bridge.call.controls`."""
         if not self._life.is_over:
@@ -203,14 +212,13 @@ class Call:
         payload = audio.payload
         if talk.requests.is_secret:  # keys can be heard
             payload = silence_of(size_of(payload) // BYTES_PER_MS)
-        if self._life.sessions.is_ready:
-            if silence:
-                self._outbox.do(AppendAudio(silence))
-            self._outbox.do(AppendAudio(payload))
-        else:
-            if silence:
-                self._inbound.keep(silence)
-            self._inbound.keep(payload)
+        for piece in (silence, payload) if silence else (payload,):
+            if not self._life.sessions.is_ready:
+                self._inbound.keep(piece)
+                continue
+            self._outbox.do(AppendAudio(piece))
+            if self._inbound.overlap_ms:
+                self._inbound.sent(piece)
 
     def _receive_rare(self, message: caller.CallerMessage, now: float) -> None:
         life, leg = self._life, self._life.caller
@@ -270,6 +278,10 @@ class Call:
                 life.sessions.connected(now, unix_s)
             case ModelLost(reason=reason, code=code):
                 life.sessions.lose(reason, now, code=code)
+            case SuccessorConnected(unix_s=unix_s):
+                life.sessions.succession.connected(now, unix_s)
+            case SuccessorLost(reason=reason, code=code):
+                life.sessions.succession.lost(reason, now, code=code)
             case FunctionResult(call_id=call_id, output=output):
                 talk.requests.done(call_id, output, now)
             case Say(words=words):
@@ -321,7 +333,7 @@ class Call:
                 life.stream_left(now, is_clean=False)
             case "errand.overdue":
                 life.errand_overdue(now)
-            case "model.retry" | "model.readied" | "model.restored" | "session.confirmed" | "session.limit":
+            case _ if name.startswith(("model.", "session.", "successor.")):
                 life.sessions.due(name, now)
             case "hold":
                 self._talk.hold.due(now)

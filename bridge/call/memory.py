@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MAX_LINES = 4096
 """Lines kept of one call; the oldest are forgotten first."""
+WORDS_WITHIN_S = 10.0
+"""How long after a turn its words may come; a server may also have been asked for none."""
 
 Role = Literal["caller", "bot", "note", "function"]
 
@@ -88,6 +90,11 @@ class Memory:
         line = self._open("caller", item_id, now)
         line.words = words.strip()
         return line
+
+    def awaits_words(self, now: float) -> bool:
+        """Whether the words of the caller's newest turn are still to come, as far as that can be told."""
+        newest = next((line for line in reversed(self._lines.values()) if line.role == "caller"), None)
+        return newest is not None and not newest.words and now < newest.at + WORDS_WITHIN_S
 
     def note(self, item_id: str, words: str, now: float, *, told_as: str = "system") -> None:
         """The bridge told the model something: keys that were pressed, an act that has not happened."""

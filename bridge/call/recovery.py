@@ -17,6 +17,8 @@ from bridge.call.failures import Verdict, judge
 from bridge.call.plan import EndpointName
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bridge.call.plan import Plan
 
 FIRST_PAUSE_S = 0.5
@@ -37,17 +39,22 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Recovery:
-    """The endpoints of one call, and the time it has been without a session."""
+    """The endpoints of one call, and the time it has been without a session.
 
-    def __init__(self, plan: Plan) -> None:
+    Args:
+        plan: which endpoints there are.
+        usable: those that are still asked; by default all.
+    """
+
+    def __init__(self, plan: Plan, usable: Sequence[EndpointName] | None = None) -> None:
         self.endpoint: EndpointName = plan.endpoints[0]
         """Where the session is, or is being opened."""
         self.attempts = 0
         """How often a session was opened since the call had one."""
         self.since = 0.0
         """When the call was last left without a session, or began."""
-        self._seed = plan.call_sid
-        self._usable = list(plan.endpoints)
+        self._plan = plan
+        self._usable = list(plan.endpoints if usable is None else usable)
         self._tries: dict[EndpointName, int] = {}
         self._in_a_row = 0
 
@@ -61,6 +68,13 @@ class Recovery:
         self.since = now
         self.attempts = 0
         self._tries.clear()
+
+    def fork(self, now: float) -> Recovery:
+        """For a session that is opened beside the present one from now on: what fails there does not count here."""
+        fork = Recovery(self._plan, self._usable)
+        fork.endpoint, fork._in_a_row = self.endpoint, self._in_a_row
+        fork.begin(now)
+        return fork
 
     def opening(self, endpoint: EndpointName) -> None:
         """A session is being opened."""
@@ -97,4 +111,4 @@ class Recovery:
 
     def _jitter(self) -> float:
         """From 0 to 1."""
-        return crc32(f"{self._seed}/{self.since}/{self.attempts}".encode()) / 2**32
+        return crc32(f"{self._plan.call_sid}/{self.since}/{self.attempts}".encode()) / 2**32

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from bridge.settings import Agent, Dialect
 from bridge.wire import echo
 from bridge.wire import session as dialects
 from bridge.wire.commands import UpdateSession
@@ -19,11 +22,24 @@ if TYPE_CHECKING:
     from bridge.call.actions import Outbox
     from bridge.call.deadlines import Deadlines
     from bridge.call.plan import Plan
-    from bridge.settings import Agent, Json
+    from bridge.settings import Json
 
 CONFIRMED_WITHIN_S = 10.0
 _WHOLE_UPDATE_REFUSED = frozenset({"missing_required_parameter", "unknown_parameter"})
 """Codes that refuse the configuration, where the server does not name the event that it refuses."""
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """What one session is asked to be; `update` is what asks for it."""
+
+    agent: Agent
+    dialect: Dialect
+    update: UpdateSession
+    server_answers: bool
+
+    def is_refused(self, event_id: str | None, code: str | None) -> bool:
+        """Whether an `error` refuses it as a whole."""
+        return event_id == self.update.event_id or (event_id is None and code in _WHOLE_UPDATE_REFUSED)
 
 
 class Session:
@@ -36,8 +52,7 @@ class Session:
         self._tools: Sequence[Json] = plan.tools
         self._outbox = outbox
         self._deadlines = deadlines
-        self._asked: dict[str, object] = {}
-        self._asked_id = ""
+        self._asked: Configuration | None = None
         self.server_answers = False
         """Whether the server makes the response to a turn, and cancels one, by itself: as it has confirmed."""
         self._told_to_answer = False
@@ -48,22 +63,35 @@ class Session:
         """Whom the session is, or is to be."""
         return self._agent
 
+    def configuration(self, dialect: Dialect, *, server_answers: bool) -> Configuration:
+        """What a session is to be that begins now."""
+        control = dialects.TurnControl(server_answers, server_answers)
+        fields = dialects.session_fields(self._agent, dialect=dialect, tools=self._tools, turn_control=control)
+        update = UpdateSession(fields, self._outbox.new_id("session"))
+        return Configuration(self._agent, dialect, update, server_answers)
+
     def configure(self, now: float, *, server_answers: bool) -> None:
         """Send the first update. `is_confirmed` must be asked about the session that comes back, within a time."""
-        self.server_answers = self._told_to_answer = server_answers
-        self._unconfirmed.clear()
-        control = dialects.TurnControl(server_answers, server_answers)
-        self._asked = dialects.session_fields(
-            self._agent, dialect=self.dialect, tools=self._tools, turn_control=control
-        )
-        self._asked_id = self._outbox.new_id("session")
-        self._outbox.do(UpdateSession(self._asked, self._asked_id))
+        asked = self.configuration(self.dialect, server_answers=server_answers)
+        self.begin(asked)
+        self._outbox.do(asked.update)
         self._deadlines.set("session.confirmed", now + CONFIRMED_WITHIN_S)
+
+    def begin(self, asked: Configuration) -> None:
+        """From now on this is about the session that was asked to be so."""
+        self._asked = asked
+        self.dialect = asked.dialect
+        self.server_answers = self._told_to_answer = asked.server_answers
+        self._unconfirmed.clear()
 
     def is_confirmed(self, echoed: dict[str, object]) -> bool:
         """Whether the session is the one that was asked for, as far as sound goes; other differences are reported."""
         self._deadlines.clear("session.confirmed")
-        mismatches = echo.verify(self._asked, echoed, dialect=self.dialect)
+        return self._asked is not None and self.accepts(self._asked, echoed)
+
+    def accepts(self, asked: Configuration, echoed: dict[str, object]) -> bool:
+        """The same, of any session."""
+        mismatches = echo.verify(asked.update.session, echoed, dialect=asked.dialect)
         for mismatch in mismatches:
             event = "session.mismatched" if mismatch.fatal else "session.differed"
             self._outbox.happened(event, path=mismatch.path, asked=mismatch.asked, got=mismatch.got)
@@ -71,7 +99,7 @@ class Session:
 
     def is_refused(self, event_id: str | None, code: str | None) -> bool:
         """Whether an `error` refuses the configuration as a whole."""
-        return event_id == self._asked_id or (event_id is None and code in _WHOLE_UPDATE_REFUSED)
+        return self._asked is not None and self._asked.is_refused(event_id, code)
 
     def control_turns(self, *, server_answers: bool) -> None:
         """Have the server answer turns by itself, or leave that to us, as soon as it has confirmed so."""

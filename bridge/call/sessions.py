@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.call.actions import CloseModel, ConnectModel
+from bridge.call.actions import CloseModel, ConnectModel, MoveToSuccessor
 from bridge.call.failures import is_fatal
-from bridge.call.lifetime import Lifetime
+from bridge.call.lifetime import Age, Lifetime
 from bridge.call.recovery import PATIENCE_S, Recovery
 from bridge.call.responses import Refusal
 from bridge.call.states import ModelLeg, move_model
+from bridge.call.succession import Succession
 from bridge.wire.commands import AppendAudio
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Sessions:
     Args:
         plan: which endpoints there are, and how long the call may be without a session.
         outbox: where actions go.
-        deadlines: `model.…` and `session.confirmed` are set here.
+        deadlines: `model.…`, `session.…` and `successor.…` are set here.
         inbound: the caller's sound, kept until a session is ready.
         session: configured and confirmed.
         talk: is told when a session is over, and tells the next one.
@@ -70,6 +71,9 @@ class Sessions:
         self._talk = talk
         self._is_needed = is_needed
         self._given_up = given_up
+        self.succession = Succession(
+            plan, outbox=outbox, deadlines=deadlines, inbound=inbound, session=session, talk=talk
+        )
         self._recovery = Recovery(plan)
         self._lifetime = Lifetime(deadlines)
         self._cause = ""
@@ -114,39 +118,73 @@ class Sessions:
             self.lose("session_mismatched", now)
             return False
         self.leg = move_model(self.leg, ModelLeg.READY)
-        self.is_ready = True
         self._clear_deadlines()
         self._lifetime.confirmed(session.get("expires_at"), now)
         self._outbox.happened("model.readied", took_ms=round((now - self._connecting_at) * 1000))
-        self._replaced(now)
+        if self._cause:
+            self._recovery.replaced()
+            self._replaced(took_ms=round((now - self._recovery.since) * 1000))
+        self._begin(now)
+        return True
+
+    def _begin(self, now: float) -> None:
+        """There is a session that is ready: it is told what was before it, and gets the caller's sound."""
+        self.is_ready = True
         self._talk.session_begun(now)
         for payload in self._inbound.release():
             self._outbox.do(AppendAudio(payload))
         if self._inbound.dropped_ms:
             self._outbox.happened("caller.audio_dropped", dropped_ms=self._inbound.dropped_ms)
             self._inbound.dropped_ms = 0
-        return True
 
     def watch(self, now: float) -> None:
         """The call is back from an errand, for which all deadlines were given up."""
         self._lifetime.watch(now)
 
-    def quiet(self, now: float) -> None:
-        """Nobody speaks, and nothing is on its way: the time to leave a session that is about to end."""
-        if self.is_ready and self._lifetime.is_ending:
-            self._renew(now)
+    # It is about to end
+
+    def settle(self, now: float, *, is_quiet: bool) -> None:
+        """Caller and model can talk: look whether the time has come to have another session, and to move there.
+
+        Args:
+            now: the time.
+            is_quiet: whether nobody speaks, and nothing is on its way.
+        """
+        if self._lifetime.age is not Age.YOUNG:
+            is_late = self._lifetime.age >= Age.LATE
+            self.succession.settle(now, self._recovery, is_quiet=is_quiet, is_late=is_late)
+
+    def _move(self, now: float, cause: str) -> bool:
+        """Go over to the session that was made ready beside this one, in one step; False when there is none.
+
+        On a quiet line the caller's newest sound, which the old session has too, goes to the new one behind what was
+        said before.
+        """
+        heir = self.succession.take()
+        if heir is None:
+            return False
+        if not self._talk.is_quiet:
+            self._inbound.overlap(0)
+        if self.is_ready:
+            self._talk.session_over(now)
+        self._outbox.do(MoveToSuccessor())
+        self._session.begin(heir.configuration)
+        self._clear_deadlines()
+        self._lifetime.began(heir.began_at, heir.unix_s)
+        self._lifetime.confirmed(heir.expires_at, now)
+        self._recovery, self._cause = heir.recovery, cause
+        self._fault_code, self._malformed = "", 0
+        self._replaced(took_ms=0)
+        self._begin(now)
+        return True
 
     def _renew(self, now: float) -> None:
-        """Take another session before this one ends by itself: what the caller says meanwhile is kept for it."""
+        """No other session could be had beside this one, whose time is over: another attempt is made without it."""
         self.close(now)
         self.open(now, "limit")
 
-    def _replaced(self, now: float) -> None:
-        if not self._cause:
-            return
+    def _replaced(self, *, took_ms: int) -> None:
         recovery = self._recovery
-        recovery.replaced()
-        took_ms = round((now - recovery.since) * 1000)
         self._outbox.happened(
             "session.replaced",
             cause=self._cause,
@@ -204,6 +242,9 @@ class Sessions:
             code = f"{code} {self._fault_code}".lstrip()
         self._outbox.happened("model.lost", reason=reason, code=code)
         had_session = self.is_ready
+        if had_session and self._is_needed() and self._move(now, "lost"):
+            self._recovery.replaced()
+            return
         give_up_at = now + self._plan.restore_within_s if had_session else self._give_up_at
         self.close(now)
         if not self._is_needed():
@@ -228,7 +269,7 @@ class Sessions:
         self._given_up(now)
 
     def due(self, name: str, now: float) -> None:
-        """One of the `model.…` deadlines has come, or that of the confirmation."""
+        """One of the `model.…`, `session.…` and `successor.…` deadlines has come."""
         if name == "model.retry":
             self._connect(now)
         elif name == "session.confirmed":
@@ -236,8 +277,12 @@ class Sessions:
         elif name == "model.readied":
             self.lose("timed_out", now)
         elif name == "session.limit":
-            if self._lifetime.due(now) and self._is_needed():
+            self._lifetime.due(now)
+            if self._lifetime.age is Age.OVER and self._is_needed():
                 self._renew(now)
+        elif name.startswith("successor."):
+            if self.succession.due(name, now, is_late=self._lifetime.age >= Age.LATE):
+                self._move(now, "limit")
         else:
             self._why = ("timed_out", "") if self.leg is not ModelLeg.WAITING else self._why
             self.close(now)
@@ -248,10 +293,12 @@ class Sessions:
         was_ready = self.is_ready
         self.leave()
         if was_ready:
+            self._deadlines.clear("silence")  # nobody could ask whether the caller is there
             self._talk.session_over(now)
 
     def leave(self) -> None:
         """Let go of the session for good."""
+        self.succession.close()
         if self.leg not in (ModelLeg.WAITING, ModelLeg.GONE):
             self._outbox.do(CloseModel())
         self.leg = ModelLeg.GONE

@@ -36,7 +36,7 @@ class Over:
     def pass_on(self, *_: object, **__: object) -> None:
         """Nobody is there."""
 
-    receive_caller = receive_model = receive_control = handle_timer = pass_on
+    receive_caller = receive_model = receive_successor = receive_control = handle_timer = pass_on
 
     def actions(self) -> list[Action]:
         """Nothing is to be done any more."""

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bridge.call.actions import (
-    Action,
     ClearPlayout,
     CloseModel,
     CloseStream,
+    CloseSuccessor,
+    ConfigureSuccessor,
     ConnectModel,
+    ConnectSuccessor,
     DropStream,
     Ended,
     HangUpCall,
     Happened,
     LeaveOrder,
+    MoveToSuccessor,
     Order,
     Park,
     PauseRecording,
@@ -46,93 +49,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.call.controls import Control
-    from bridge.call.plan import EndpointName, Plan
-    from bridge.clock import Clock, Timer
-    from bridge.wire.commands import AppendAudio, Command
-
-
-class CallerLink(Protocol):
-    """The media stream of one call. Nothing here waits."""
-
-    def send(self, text: str, /) -> object:
-        """Send a text message after those before it."""
-
-    def ping(self) -> None:
-        """Ping the peer, where the door can; its pong is given to the driver as `PongReceived`."""
-
-    def close(self) -> None:
-        """Close the socket when what was sent has gone out; the carrier then asks for the order."""
-
-    def drop(self) -> None:
-        """Close the socket, and give the driver nothing of what still comes."""
-
-
-class ModelLink(Protocol):
-    """The session of one call. Nothing here waits."""
-
-    def send(self, command: Command) -> None:
-        """Send a command after those before it."""
-
-    def close(self) -> None:
-        """Close the socket, in whatever state it is."""
-
-
-class Surroundings(Protocol):
-    """What a call needs of the bridge around it."""
-
-    clock: Clock
-
-    def connect_model(self, driver: Driver, endpoint: EndpointName) -> ModelLink:
-        """Begin to open a session; it reports by `control` and `receive_model`."""
-
-    def leave_order(self, driver: Driver, order: Order) -> None:
-        """Keep what the carrier must be told when it asks about a call without a stream."""
-
-    def leave_stream(self, driver: Driver, close: Callable[[], object]) -> None:
-        """Have the carrier leave the stream and ask for the order; `close` closes the socket, which is one way."""
-
-    def hang_up(self, driver: Driver) -> None:
-        """Have the carrier end a call that has no stream."""
-
-    def park(self, driver: Driver) -> None:
-        """The call is with a human and takes up no place."""
-
-    async def run_function(self, plan: Plan, function: RunFunction) -> str:
-        """Run an operator's function within its time; its output, or its error, as JSON text."""
-
-    def record(self, driver: Driver, *, is_on: bool) -> None:
-        """Pause or resume the carrier's own recording of the call, if there is one."""
-
-    def happened(self, driver: Driver, event: str, fields: dict[str, object]) -> None:
-        """A fact of the call's life."""
-
-    def said(self, driver: Driver, line: Said) -> None:
-        """A line of the transcript."""
-
-    def ended(self, driver: Driver, ending: Ending) -> None:
-        """The call is over: let go of all that is held for it."""
-
-
-class Recorder(Protocol):
-    """Writes down what goes into the core and what comes out; never waits."""
-
-    def caller(self, now: float, text: str | bytes) -> None:
-        """A message of the media stream."""
-
-    def passed_on(self, now: float, text: str | bytes, sound: AppendAudio) -> None:
-        """A message of the media stream, and all that came out: its sound, for the model."""
-
-    def model(self, now: float, text: str | bytes) -> None:
-        """An event of the session."""
-
-    def control(self, now: float, request: Control) -> None:
-        """Something from neither leg."""
-
-    def timer(self, now: float) -> None:
-        """The timer."""
-
-    def actions(self, actions: list[Action]) -> None:
-        """What came out."""
+    from bridge.call.plan import Plan
+    from bridge.clock import Timer
+    from bridge.edge.ports import CallerLink, ModelLink, Recorder, Surroundings
+    from bridge.wire.commands import Command
 
 
 class Driver:
@@ -154,6 +74,7 @@ class Driver:
         self._caller: CallerLink | None = None
         self._stream: wire_caller.Stream | None = None
         self._model: ModelLink | None = None
+        self._successor: ModelLink | None = None
         self._send: Callable[[Command], object] = ignore
         self._running: set[asyncio.Task[None]] = set()
         self._perform: dict[type, Callable[..., object]] = {
@@ -165,6 +86,10 @@ class Driver:
             CloseStream: self._close_stream,
             ConnectModel: self._connect_model,
             CloseModel: self._close_model,
+            ConnectSuccessor: self._connect_successor,
+            ConfigureSuccessor: self._configure_successor,
+            MoveToSuccessor: self._move_to_successor,
+            CloseSuccessor: self._close_successor,
             RunFunction: self._run_function,
             PauseRecording: lambda _: surroundings.record(self, is_on=False),
             ResumeRecording: lambda _: surroundings.record(self, is_on=True),
@@ -228,6 +153,17 @@ class Driver:
         except Exception as error:  # noqa: BLE001 - the same
             self._abandon(error)
 
+    def receive_successor(self, text: str | bytes) -> None:
+        """An event of the session that is opened beside the present one."""
+        self._try(self._take_from_successor, text)
+
+    def _take_from_successor(self, text: str | bytes) -> None:
+        now = self._now()
+        if self._recorder is not None:
+            self._recorder.successor(now, text)
+        self.call.receive_successor(wire_model.parse(text), now=now)
+        self._flush()
+
     def control(self, request: Control) -> None:
         """Something that comes from neither leg."""
         self._try(self._control, request)
@@ -278,6 +214,7 @@ class Driver:
                 lambda: around.hang_up(self) if call.is_ringing else None,
                 lambda: around.leave_stream(self, self._caller.close) if self._caller is not None else None,
                 lambda: self._close_model(CloseModel()),
+                lambda: self._close_successor(CloseSuccessor()),
                 lambda: self._recorder.actions([Ended(ending)]) if self._recorder is not None else None,
                 lambda: around.happened(self, "call.ended", facts),
                 lambda: self._ended(Ended(ending)),
@@ -342,6 +279,26 @@ class Driver:
             self._model.close()
             self._model = None
             self._send = ignore
+
+    def _connect_successor(self, action: ConnectSuccessor) -> None:
+        self._successor = self._surroundings.connect_model(self, action.endpoint, is_successor=True)
+
+    def _configure_successor(self, action: ConfigureSuccessor) -> None:
+        if self._successor is not None:
+            self._successor.send(action.update)
+
+    def _move_to_successor(self, _: MoveToSuccessor) -> None:
+        if self._successor is not None:
+            if self._model is not None:
+                self._model.close()
+            self._model, self._successor = self._successor, None
+            self._send = self._model.send
+            self._model.succeed()
+
+    def _close_successor(self, _: CloseSuccessor) -> None:
+        if self._successor is not None:
+            self._successor.close()
+            self._successor = None
 
     def _run_function(self, action: RunFunction) -> None:
         task = asyncio.get_running_loop().create_task(self._answer(action))

@@ -31,6 +31,7 @@ class ModelSocket(ModelLeg):
         connect_timeout_s: float,
         input_format: AudioFormat = "g711_ulaw",
         output_format: AudioFormat = "g711_ulaw",
+        is_successor: bool = False,
     ) -> None:
         self._socket: ClientConnection | None = None
         self._writer = Writer(self._write, limit_bytes=WAITING_BYTES, overflowed=lambda: self._lost("overflowed"))
@@ -41,6 +42,7 @@ class ModelSocket(ModelLeg):
             connect_timeout_s=connect_timeout_s,
             input_format=input_format,
             output_format=output_format,
+            is_successor=is_successor,
         )
 
     async def _open(self) -> None:

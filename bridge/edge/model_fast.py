@@ -26,6 +26,12 @@ class FastModelSocket(ModelLeg):
 
     _socket: _Socket | None = None
 
+    def succeed(self) -> None:
+        """Report as the call's session from now on, and as its successor no more."""
+        super().succeed()
+        if self._socket is not None:
+            self._socket.receive = self._receive
+
     async def _open(self) -> None:
         url, headers = self._endpoint.url, dict(self._endpoint.headers)
         if self._endpoint.subprotocols:

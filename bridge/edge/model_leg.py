@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bridge.call.controls import ModelConnected, ModelLost
+from bridge.call.controls import ModelConnected, ModelLost, SuccessorConnected, SuccessorLost
 from bridge.edge.writer import ignore
 from bridge.wire.commands import AppendAudio, encode
 from bridge.wire.g711 import converter
@@ -83,11 +83,13 @@ class ModelLeg(ABC):
     """One session's socket; reports to its driver. `send` and `close` never wait.
 
     Args:
-        driver: told `ModelConnected`, each event, and `ModelLost` once, unless it closed the socket itself.
+        driver: told `ModelConnected`, each event, and `ModelLost` once, unless it closed the socket itself; of a
+            successor `SuccessorConnected` and `SuccessorLost`.
         endpoint: where the session is opened, and how.
         connect_timeout_s: how long opening may take.
         input_format: what the endpoint takes.
         output_format: what it gives.
+        is_successor: whether it is opened beside the call's session, to follow it.
     """
 
     def __init__(
@@ -98,16 +100,16 @@ class ModelLeg(ABC):
         connect_timeout_s: float,
         input_format: AudioFormat = "g711_ulaw",
         output_format: AudioFormat = "g711_ulaw",
+        is_successor: bool = False,
     ) -> None:
         self._driver = driver
         self._endpoint = endpoint
         self._connect_timeout_s = connect_timeout_s
         self._to_model = converter(input_format, to_model=True)
-        from_model = converter(output_format, to_model=False)
-        self._receive: Callable[[str | bytes], object] = driver.receive_model
+        self._from_model = converter(output_format, to_model=False)
+        self._is_successor = is_successor
+        self._receive = self._receiver()
         """Takes each event; nothing once the session is closed."""
-        if from_model is not None:
-            self._receive = _Incoming(from_model, driver.receive_model).receive
         self._is_closed = False
         self.task = asyncio.get_running_loop().create_task(self._run())
         """Done when the socket is closed."""
@@ -117,6 +119,15 @@ class ModelLeg(ABC):
         if self._to_model is not None and type(command) is AppendAudio:
             command = converted(command, self._to_model)
         self._put(encode(command))
+
+    def succeed(self) -> None:
+        """Report as the call's session from now on, and as its successor no more."""
+        self._is_successor = False
+        self._receive = self._receiver()
+
+    def _receiver(self) -> Callable[[str | bytes], object]:
+        receive = self._driver.receive_successor if self._is_successor else self._driver.receive_model
+        return receive if self._from_model is None else _Incoming(self._from_model, receive).receive
 
     def close(self) -> None:
         """Close the socket; nothing is reported any more."""
@@ -146,12 +157,13 @@ class ModelLeg(ABC):
         """Close the socket when what waits has gone out; or give up opening it."""
 
     def _connected(self) -> None:
-        self._driver.control(ModelConnected(time.time()))
+        now = time.time()
+        self._driver.control(SuccessorConnected(now) if self._is_successor else ModelConnected(now))
 
     def _lost(self, reason: str, code: str = "") -> None:
         if not self._is_closed:
             self.close()
-            self._driver.control(ModelLost(reason, code))
+            self._driver.control(SuccessorLost(reason, code) if self._is_successor else ModelLost(reason, code))
 
     async def _run(self) -> None:
         try:

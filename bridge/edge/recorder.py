@@ -80,6 +80,10 @@ class Recorder:
         """An event of the session, before the core gets it."""
         self._put(self._model_line, now, text)
 
+    def successor(self, now: float, text: str | bytes) -> None:
+        """An event of the session that is opened beside it, before the core gets it."""
+        self._put(self._successor_line, now, text)
+
     def control(self, now: float, request: Control) -> None:
         """Something from neither leg, before the core gets it."""
         self._put(self._control_line, now, request)
@@ -145,6 +149,11 @@ class Recorder:
             short = msgspec.json.encode(msgspec.structs.replace(made, delta=""))
             return tape.message_line("model", now, short, size_of(made.delta))
         return tape.message_line("model", now, text)
+
+    def _successor_line(self, now: float, text: str | bytes) -> bytes:
+        self._last_text = ""
+        text = text if isinstance(text, str) else text.decode(errors="surrogateescape")
+        return tape.message_line("successor", now, self._scrubber.scrub(text))
 
     def _control_line(self, now: float, request: Control) -> bytes:
         self._last_text = ""

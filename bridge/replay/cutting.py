@@ -119,5 +119,5 @@ def _input(step: Step) -> Iterator[bytes]:
         yield tape.timer_line(given.at)
     elif given.control is not None:
         yield tape.control_fields_line(given.at, given.control)
-    elif given.leg in ("caller", "model"):
+    elif given.leg != "control":
         yield tape.message_line(given.leg, given.at, given.text, given.size_bytes)

@@ -37,7 +37,7 @@ def message_of(given: Input) -> Message | None:
         if given.size_bytes is not None and type(heard) is caller.CallerAudio:
             return caller.CallerAudio(silence_of(given.size_bytes), heard.timestamp_ms)
         return heard
-    if leg == "model":
+    if leg in ("model", "successor"):
         event = model.parse(given.text)
         if given.size_bytes is not None and isinstance(event, model.AudioDelta):
             return msgspec.structs.replace(event, delta=silence_of(given.size_bytes))

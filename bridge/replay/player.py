@@ -225,6 +225,8 @@ def _feed(call: Call, leg: str, message: Message | None, now: float) -> None:
         call.receive_caller(cast("caller.CallerMessage", message), now=now)
     elif leg == "model":
         call.receive_model(cast("model.ModelEvent", message), now=now)
+    elif leg == "successor":
+        call.receive_successor(cast("model.ModelEvent", message), now=now)
     elif leg == "timer":
         call.handle_timer(now=now)
     elif message is not None:

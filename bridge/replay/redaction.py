@@ -118,7 +118,8 @@ class Redactor:
             )
             whole = {"type": kind, "content_index": message.content_index, **event}
             return tape.message_line("model", at, _json(whole), size)
-        return tape.message_line("caller" if leg == "caller" else "model", at, self._message(given.text))
+        speaker = "model" if leg == "control" else leg
+        return tape.message_line(speaker, at, self._message(given.text))
 
     def action_line(self, line: bytes) -> bytes:
         """The line of an action."""

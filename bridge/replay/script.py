@@ -119,6 +119,13 @@ class Script:
         self.call.receive_model(model.parse(text), now=self.now)
         self._flush()
 
+    def successor(self, kind: str, **fields: object) -> None:
+        """An event of the session that is opened beside the present one."""
+        text = msgspec.json.encode({"type": kind, **fields})
+        self._lines.append(message_line("successor", self.now, text))
+        self.call.receive_successor(model.parse(text), now=self.now)
+        self._flush()
+
     def control(self, request: Control) -> None:
         """Something from neither leg."""
         self._lines.append(control_line(self.now, request))

@@ -38,7 +38,9 @@ SAME = "="
 
 Scope = Literal["core", "wire"]
 Sound = Literal["full", "lengths", "stand-in"]
-Leg = Literal["caller", "model", "control", "timer"]
+Speaker = Literal["caller", "model", "successor"]
+"""Who sends messages; `successor`: the session that is opened beside the present one, until it is the present one."""
+Leg = Literal[Speaker, "control", "timer"]
 
 
 class TapeError(BridgeError):
@@ -74,7 +76,7 @@ class Input(msgspec.Struct, frozen=True, gc=False):
     at: float
     leg: Leg
     text: str | bytes | msgspec.Raw = b""
-    """A message of the caller's or the model's leg as it came, but for secrets."""
+    """A message as it came, but for secrets."""
     control: dict[str, object] | None = None
     """A control: its `kind` in snake case, and its fields."""
     size_bytes: int | None = None
@@ -100,8 +102,10 @@ class _InputLine(msgspec.Struct, gc=False):
     at: float
     caller: msgspec.Raw = _NO_MESSAGE
     model: msgspec.Raw = _NO_MESSAGE
+    successor: msgspec.Raw = _NO_MESSAGE
     caller_text: str | None = None
     model_text: str | None = None
+    successor_text: str | None = None
     control: dict[str, object] | None = None
     timer: bool = False
     bytes: int | None = None
@@ -168,7 +172,7 @@ def _plain_settings(value: object) -> object:
     return value.model_dump(mode="json") | name
 
 
-def message_line(leg: Literal["caller", "model"], at: float, text: str | bytes, size_bytes: int | None = None) -> bytes:
+def message_line(leg: Speaker, at: float, text: str | bytes, size_bytes: int | None = None) -> bytes:
     """A message of a leg. One that is not JSON on one line is kept as text, so that any message can be on a tape.
 
     Args:
@@ -356,6 +360,9 @@ def _read_input(line: bytes) -> Input | None:
     text = read.model or read.model_text
     if text is not None:
         return Input(read.at, "model", text, None, size)
+    text = read.successor or read.successor_text
+    if text is not None:
+        return Input(read.at, "successor", text)
     if read.control is not None:
         return Input(read.at, "control", b"", read.control)
     return Input(read.at, "timer") if read.timer else None

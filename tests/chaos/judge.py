@@ -14,10 +14,14 @@ from bridge.call.actions import (
     ClearPlayout,
     CloseModel,
     CloseStream,
+    CloseSuccessor,
+    ConfigureSuccessor,
     ConnectModel,
+    ConnectSuccessor,
     DropStream,
     Ended,
     Happened,
+    MoveToSuccessor,
     PlayAudio,
     RunFunction,
     Said,
@@ -76,6 +80,7 @@ class Judge:
         self._kept: set[str] = set()
         self._known_calls: set[str] = set()
         self._session = _Session()
+        self._successor: _Session | None = None
         self._playing = _Playing()
         self._check: dict[type, Callable[..., None]] = {
             PlayAudio: self._play,
@@ -93,6 +98,10 @@ class Judge:
             Said: self._said,
             ConnectModel: self._connect,
             CloseModel: self._close_model,
+            ConnectSuccessor: self._connect_successor,
+            ConfigureSuccessor: self._configure_successor,
+            MoveToSuccessor: self._move_to_successor,
+            CloseSuccessor: self._close_successor,
             CloseStream: self._close_stream,
             DropStream: self._drop_stream,
             Ended: self._ended,
@@ -116,7 +125,7 @@ class Judge:
         elif isinstance(message, caller.CallerLeft):
             self._playing.is_up = False
         elif isinstance(message, caller.CallerAudio):
-            if not self._session.is_confirmed:
+            if not self._session.is_confirmed or self._successor is not None:
                 self._kept.add(message.payload)
             if self._playing.is_up and now > self._playing.sounds_until + MAX_SILENCE_S:
                 self._playing.sounds_until = now
@@ -136,6 +145,14 @@ class Judge:
             self._known_calls.add(self._event.item.call_id or "")
         elif isinstance(self._event, model.ResponseDone):
             self._known_calls.update(item.call_id or "" for item in self._event.response.output or ())
+
+    def successor(self, now: float, text: str | bytes) -> None:
+        """An event of the session that is opened beside it."""
+        self._input("successor", now, text)
+        self._heard = self._event = None
+        self._text = ""
+        if self._successor is not None:
+            self._successor.told(model.parse(text))
 
     def control(self, now: float, request: Control) -> None:
         """Something from neither leg."""
@@ -177,6 +194,8 @@ class Judge:
             self.breaks(4, "sound without a mark behind it")
         if self.endings and not isinstance(actions[-1], Ended):
             self.breaks(7, "the ending does not come last")
+        if self.endings and self._successor is not None:
+            self.breaks(7, "a session is left behind")
 
     def _play(self, action: PlayAudio) -> None:
         event, playing = self._event, self._playing
@@ -284,6 +303,28 @@ class Judge:
 
     def _close_model(self, _: CloseModel) -> None:
         self._session = _Session()
+
+    def _connect_successor(self, _: ConnectSuccessor) -> None:
+        if self._successor is not None:
+            self.breaks(7, "a third session is opened")
+        self._successor = _Session()
+
+    def _configure_successor(self, _: ConfigureSuccessor) -> None:
+        if self._successor is not None:
+            self._successor.is_asked_for = True
+
+    def _move_to_successor(self, _: MoveToSuccessor) -> None:
+        if self._successor is None or not self._successor.is_confirmed:
+            self.breaks(2, "the call moves to a session that is not confirmed")
+            return
+        self._session, self._successor = self._successor, None
+        self._playing.dead.clear()
+        self.outputs.clear()
+
+    def _close_successor(self, _: CloseSuccessor) -> None:
+        if self._successor is None:
+            self.breaks(7, "a session is closed that there is not")
+        self._successor = None
 
     def _close_stream(self, action: CloseStream) -> None:
         if action.order.kind in ("transfer", "keys") and self._playing.waiting and self._text:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from bridge.call.controls import ModelConnected, ModelLost
+from bridge.call.controls import ModelConnected, ModelLost, SuccessorConnected, SuccessorLost
 from bridge.call.plan import EndpointName
 from bridge.edge.driver import Driver
 from bridge.rehearsal.conversation import FunctionCall, Heard, Reply
@@ -116,9 +116,10 @@ class ModelSide:
         self.latency_s = dice.choice([0.005, 0.02, 0.2])
         self.links: list[ModelLink] = []
 
-    def connect(self, driver: Driver, endpoint: EndpointName) -> ModelLink:
+    def connect(self, driver: Driver, endpoint: EndpointName, *, is_successor: bool) -> ModelLink:
         """Begin to open a session."""
-        link = ModelLink(self, driver, len(self.links), driver.plan.dialect_of(endpoint))
+        dialect = driver.plan.dialect_of(endpoint)
+        link = ModelLink(self, driver, len(self.links), dialect, is_successor=is_successor)
         self.links.append(link)
         return link
 
@@ -145,10 +146,11 @@ class _Sink:
 class ModelLink:
     """One session and its socket: what `bridge.edge.model` is to the driver, without a wait and without a socket."""
 
-    def __init__(self, side: ModelSide, driver: Driver, number: int, dialect: Dialect) -> None:
+    def __init__(self, side: ModelSide, driver: Driver, number: int, dialect: Dialect, *, is_successor: bool) -> None:
         habits, loop = side.habits, side.loop
         self._side = side
         self._driver = driver
+        self._is_successor = is_successor
         self._is_open = self._is_left = False
         self.events: list[dict[str, Any]] = []
         """Everything the server said, but for sound and words, whether it arrived or not."""
@@ -179,6 +181,10 @@ class ModelLink:
         """Send a command."""
         text = encode(command)
         self._up.send(text.decode() if type(command) is not AppendAudio else text.decode("ascii", "replace"))
+
+    def succeed(self) -> None:
+        """Report as the call's session from now on."""
+        self._is_successor = False
 
     def close(self) -> None:
         """Close the socket: nothing is reported any more."""
@@ -217,7 +223,8 @@ class ModelLink:
             return
         self._is_open = True
         self.session.open()
-        self._driver.control(ModelConnected())
+        unix_s = self.events[0]["session"]["expires_at"] - self._side.habits.limits.max_session_s
+        self._driver.control(SuccessorConnected(unix_s) if self._is_successor else ModelConnected(unix_s))
 
     def _receive(self, text: str) -> None:
         if self._is_open:
@@ -225,9 +232,10 @@ class ModelLink:
 
     def _deliver(self, text: str) -> None:
         if not self._is_left:
-            self._driver.receive_model(text)
+            receive = self._driver.receive_successor if self._is_successor else self._driver.receive_model
+            receive(text)
 
     def _lose(self, reason: str, code: str) -> None:
         if not self._is_left:
             self.leave()
-            self._driver.control(ModelLost(reason, code))
+            self._driver.control(SuccessorLost(reason, code) if self._is_successor else ModelLost(reason, code))

@@ -108,9 +108,9 @@ class World:
 
     # What surrounds the driver
 
-    def connect_model(self, driver: Driver, endpoint: EndpointName) -> ModelLink:
+    def connect_model(self, driver: Driver, endpoint: EndpointName, *, is_successor: bool = False) -> ModelLink:
         """Open a session."""
-        return self.model.connect(driver, endpoint)
+        return self.model.connect(driver, endpoint, is_successor=is_successor)
 
     def leave_order(self, driver: Driver, order: Order) -> None:  # noqa: ARG002 - there is one call
         """Keep the order for the carrier."""

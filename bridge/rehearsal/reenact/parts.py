@@ -140,6 +140,8 @@ class _Reader:
         self._is_wire = is_wire
         self._is_closing = False
         self._asked: dict[str, float] = {}
+        self._session: SessionPart | None = None
+        self._successor: SessionPart | None = None
         self._connecting_at = began_at
 
     def read(self, step: Step) -> None:
@@ -157,6 +159,8 @@ class _Reader:
             return self._caller(given)
         if given.leg == "model":
             return self._model(given)
+        if given.leg == "successor" and self._successor is not None:
+            self._successor.acts.append(Event(given.at, _text(given), 0))
         if given.control is not None:
             self._control(given.at, given.control)
         return ""
@@ -173,8 +177,8 @@ class _Reader:
             case caller.CallerAudio(payload=payload, timestamp_ms=timestamp_ms):
                 ulaw = _ulaw(payload) if given.size_bytes is None else SILENCE * given.size_bytes
                 stream.sound.append((timestamp_ms, ulaw))
-                if self._is_wire and self.parts.sessions:
-                    self.parts.sessions[-1].heard_bytes += len(ulaw)
+                if self._is_wire and self._session is not None:
+                    self._session.heard_bytes += len(ulaw)
                 return payload or _base64(len(ulaw))
             case caller.Digit(digit=digit):
                 stream.keys.append((given.at - stream.began_at, digit))
@@ -187,15 +191,15 @@ class _Reader:
     def _model(self, given: Input) -> str:
         event = model.parse(given.text)
         sound = event.delta if isinstance(event, model.AudioDelta) else ""
-        text = given.text if isinstance(given.text, str) else bytes(given.text).decode(errors="replace")
+        text = _text(given)
         if given.size_bytes is not None and isinstance(event, model.AudioDelta):
             sound = b64encode((AUDIBLE * given.size_bytes)[: given.size_bytes]).decode()
             text = msgspec.json.encode(msgspec.structs.replace(event, delta=sound)).decode()
-        if self._is_wire and not self.parts.sessions:
-            self.parts.sessions.append(SessionPart(given.at))
-        if not self.parts.sessions:
+        if self._is_wire and self._session is None:
+            self._session = self._opened(given.at, given.at)
+        session = self._session
+        if session is None:
             return sound
-        session = self.parts.sessions[-1]
         if self._is_wire and isinstance(event, model.SessionUpdated):
             session.acts.append(Sent(given.at, {"type": _UPDATE}))
         session.acts.append(Event(given.at, text, session.heard_bytes))
@@ -204,9 +208,13 @@ class _Reader:
     def _control(self, at: float, control: Fields) -> None:
         match control:
             case {"kind": "model_connected"}:
-                self.parts.sessions.append(SessionPart(at, at - self._connecting_at))
+                self._session = self._opened(at, self._connecting_at)
+            case {"kind": "successor_connected"}:
+                self._successor = self._opened(at, self._connecting_at)
             case {"kind": "model_lost", "reason": str(reason), "code": str(code)}:
-                self._lost(at, reason, code)
+                self._lost(self._session, at, reason, code)
+            case {"kind": "successor_lost", "reason": str(reason), "code": str(code)}:
+                self._lost(self._successor, at, reason, code)
             case {"kind": "function_result", "call_id": str(call_id), "output": str(output)}:
                 self.parts.results[call_id] = at - self._asked.get(call_id, at), output
             case {"kind": "transfer_over", "outcome": str(outcome)} if self.parts.errands:
@@ -215,19 +223,28 @@ class _Reader:
             case _:
                 pass
 
-    def _lost(self, at: float, reason: str, code: str) -> None:
-        if reason == "closed" and self.parts.sessions:
-            self.parts.sessions[-1].acts.append(Lost(at, code))
+    def _opened(self, at: float, asked_at: float) -> SessionPart:
+        part = SessionPart(at, at - asked_at)
+        self.parts.sessions.append(part)
+        return part
+
+    def _lost(self, session: SessionPart | None, at: float, reason: str, code: str) -> None:
+        if reason == "closed" and session is not None:
+            session.acts.append(Lost(at, code))
         else:
             self.parts.sessions.append(SessionPart(at, at - self._connecting_at, is_refused=True))
 
     def _action(self, at: float, fields: Fields, sound: str) -> None:
         match fields:
-            case {"do": "append_audio"} if self.parts.sessions:
-                self.parts.sessions[-1].heard_bytes += _size(fields, sound)
-            case {"type": str()} if self.parts.sessions:
-                self._sent(at, {name: value for name, value in fields.items() if name != "do"})
-            case {"do": "connect_model"}:
+            case {"do": "append_audio"} if self._session is not None:
+                self._session.heard_bytes += _size(fields, sound)
+            case {"type": str()} if self._session is not None:
+                self._sent(self._session, at, {name: value for name, value in fields.items() if name != "do"})
+            case {"do": "configure_successor", "update": dict(update)} if self._successor is not None:
+                self._sent(self._successor, at, update)
+            case {"do": "move_to_successor"}:
+                self._session, self._successor = self._successor, None
+            case {"do": "connect_model" | "connect_successor"}:
                 self._connecting_at = at
             case {"do": "close_stream" | "leave_order", "order": {"kind": str(kind), "destination": str(destination)}}:
                 self._is_closing = True
@@ -238,8 +255,8 @@ class _Reader:
             case _:
                 self._outcome(at, fields)
 
-    def _sent(self, at: float, command: Fields) -> None:
-        self.parts.sessions[-1].acts.append(Sent(at, command))
+    def _sent(self, session: SessionPart, at: float, command: Fields) -> None:
+        session.acts.append(Sent(at, command))
         self.parts.done.commands.append(Sent(self._since_stream(at), command))
 
     def _outcome(self, at: float, fields: Fields) -> None:
@@ -261,6 +278,10 @@ class _Reader:
 def is_sound(fields: Fields) -> bool:
     """Whether a command brings the caller's sound."""
     return fields.get("type") == _APPEND
+
+
+def _text(given: Input) -> str:
+    return given.text if isinstance(given.text, str) else bytes(given.text).decode(errors="replace")
 
 
 def _size(fields: Fields, sound: str) -> int:

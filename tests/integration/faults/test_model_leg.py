@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -302,8 +302,48 @@ async def test_second_endpoint_takes_over_in_the_middle_of_a_call(rehearsal: Sta
 
 
 async def test_session_reaches_its_limit(rehearsal: Start, wire: Wire) -> None:
-    """It is left before, in a quiet moment: the caller notices nothing, and the conversation goes on."""
+    """The call moves to another one before, in a quiet moment: the caller notices nothing, and is answered there."""
     run = await rehearsal([HELLO, SHORT, SHORT], heard=HEARD, faults=[{"kind": "expire", "after_s": 20}], agent=PATIENT)
+    call = await run.dial(talks_beyond_the_limit(run))
+    await call.ended()
+
+    (fact,) = run.seen.of("session.replaced")
+    assert ("limit", 1, 0) == (fact["cause"], fact["attempts"], fact["took_ms"])
+    assert ([], [], []) == (run.seen.of("model.lost"), run.seen.of("successor.lost"), call.told)
+    assert "From nine to five." in wire.messages()
+    assert 3 == len(run.seen.bot_words())
+
+
+async def test_endpoint_is_away_when_the_session_reaches_its_limit(rehearsal: Start) -> None:
+    """The call keeps the session that works until another one can be had."""
+    faults = [{"kind": "expire", "after_s": 30}, REFUSED]
+    run = await rehearsal([HELLO, SHORT, SHORT], heard=HEARD, faults=faults, agent=PATIENT)
+    call = await run.dial(talks_beyond_the_limit(run))
+    await call.ended()
+
+    assert [{"reason": "unavailable", "code": "503 rehearsed"}] == run.seen.of("successor.lost")
+    (fact,) = run.seen.of("session.replaced")
+    assert ("limit", 2, 0) == (fact["cause"], fact["attempts"], fact["took_ms"])
+    assert ([], []) == (run.seen.of("model.lost"), call.told)
+    assert 3 == len(run.seen.bot_words())
+
+
+async def test_endpoint_is_away_until_the_session_has_ended(rehearsal: Start) -> None:
+    """Then the session is lost like any other, and is replaced when the endpoint is back."""
+    faults = [{"kind": "expire", "after_s": 12}, REFUSED | {"times": 3}]
+    run = await rehearsal([HELLO, SHORT, SHORT], heard=HEARD, faults=faults, agent=PATIENT, rate=CALM_RATE)
+    call = await run.dial(talks_beyond_the_limit(run))
+    await call.ended()
+
+    assert run.seen.of("successor.lost")
+    (fact,) = run.seen.of("session.replaced")
+    assert 0 < int(str(fact["took_ms"]))
+    assert [] == call.told
+    assert 3 == len(run.seen.bot_words())
+
+
+def talks_beyond_the_limit(run: Rehearsal) -> Callable[[Call], Awaitable[None]]:
+    """A caller who is answered, is silent until the session was replaced, and is answered once more."""
 
     async def script(call: Call) -> None:
         await asks(call)
@@ -314,10 +354,4 @@ async def test_session_reaches_its_limit(rehearsal: Start, wire: Wire) -> None:
         await call.until(said(run, 3))
         call.hang_up()
 
-    call = await run.dial(script)
-    await call.ended()
-
-    assert ["limit"] == [fact["cause"] for fact in run.seen.of("session.replaced")]
-    assert ([], []) == (run.seen.of("model.lost"), call.told)
-    assert "From nine to five." in wire.messages()
-    assert 3 == len(run.seen.bot_words())
+    return script

@@ -111,6 +111,12 @@ class Bench:
         self.call.receive_model(wire_model.parse(text), now=self.now)
         return self._take()
 
+    def successor(self, kind: str, **fields: object) -> list[Action]:
+        """An event of the session that is opened beside the present one."""
+        text = json.dumps({"type": kind, "event_id": "event_1", **fields})
+        self.call.receive_successor(wire_model.parse(text), now=self.now)
+        return self._take()
+
     def control(self, request: Control) -> list[Action]:
         """Something from neither leg."""
         self.call.receive_control(request, now=self.now)

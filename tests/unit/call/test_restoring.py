@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from bridge.call.actions import ClearPlayout, CloseModel, CloseStream, ConnectModel, Outbox, PlayAudio, SetMark
-from bridge.call.controls import ModelConnected, ModelLost, Say, Transfer
+from bridge.call.actions import ClearPlayout, CloseStream, ConnectModel, Outbox, PlayAudio, SetMark
+from bridge.call.controls import ModelLost, Say, Transfer
 from bridge.call.deadlines import Deadlines
 from bridge.call.hold import Hold
 from bridge.call.inbound import Inbound
@@ -17,7 +17,7 @@ from bridge.call.plan import Plan
 from bridge.call.playout import Playout
 from bridge.call.prompts import CUT_OFF, WORDS_LOST
 from bridge.settings import Destination
-from bridge.wire.commands import AppendAudio, CancelResponse, CreateItem, CreateResponse, TruncateItem, UpdateSession
+from bridge.wire.commands import AppendAudio, CancelResponse, CreateResponse, TruncateItem
 from bridge.wire.g711 import silence
 from tests.unit.call.rig import Bench, FunctionCall, Reply, Rig, Speech, facts, key_message, make_plan, of, sound
 
@@ -521,59 +521,3 @@ def test_nothing_is_sent_before_the_next_session_is_confirmed() -> None:
     rig.run(3000)
     assert ("user", "The caller pressed 1 #.") in told(rig)
     assert rig.server.responses
-
-
-def up_for(bench: Bench, lasts_s: int) -> None:
-    """A call with both legs up, whose session says how long it lasts."""
-    (update,) = of(UpdateSession, bench.control(ModelConnected(1_000_000.0)))
-    bench.model("session.updated", session=update.session | {"expires_at": 1_000_000 + lasts_s})
-    bench.start()
-
-
-def pass_seconds(bench: Bench, seconds: int) -> None:
-    """Time passes; the caller's line is silent."""
-    for _ in range(seconds):
-        bench.stream_ms += 980
-        bench.wait(0.98)
-        bench.frame()
-
-
-def test_session_that_is_about_to_end_is_left_in_a_quiet_moment() -> None:
-    """Two minutes before its end, without a word: nothing is cut, and nothing is to be made good."""
-    bench = Bench(make_plan(silence={"prompt_after_s": 600, "prompts": 10}))
-    up_for(bench, 480)
-    pass_seconds(bench, 355)
-    assert 1 == len(of(ConnectModel, bench.log))
-    pass_seconds(bench, 10)
-
-    assert (2, 1) == (len(of(ConnectModel, bench.log)), len(of(CloseModel, bench.log)))
-    assert ([], []) == (facts("model.lost", bench.log), of(ClearPlayout, bench.log))
-    bench.ready()
-    assert ["limit"] == [fact["cause"] for fact in facts("session.replaced", bench.log)]
-    assert [] == of(CreateItem, bench.log)
-
-
-def test_session_is_not_left_while_the_bot_speaks_until_it_must_be() -> None:
-    """The moment is waited for, but not beyond ten seconds before the end."""
-    bench = Bench(make_plan(silence={"prompt_after_s": 600, "prompts": 10}))
-    up_for(bench, 480)
-    pass_seconds(bench, 350)
-    bench.control(Say("Hello."))
-    bench.respond("resp_1", of(CreateResponse, bench.log)[-1])
-    for number in range(118):
-        bench.speak("resp_1", "item_1", sound(f"piece {number}", 1000))
-        pass_seconds(bench, 1)
-    assert 1 == len(of(ConnectModel, bench.log))
-    pass_seconds(bench, 4)
-
-    assert 2 == len(of(ConnectModel, bench.log))
-
-
-@pytest.mark.parametrize("expires_in_s", [-5, 0, 10_000_000])
-def test_end_that_cannot_be_is_not_believed(expires_in_s: int) -> None:
-    """The clocks disagree: the session is replaced when it is lost."""
-    bench = Bench(make_plan(silence={"prompt_after_s": 600, "prompts": 10}))
-    up_for(bench, expires_in_s)
-    pass_seconds(bench, 120)
-
-    assert 1 == len(of(ConnectModel, bench.log))

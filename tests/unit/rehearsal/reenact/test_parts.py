@@ -103,3 +103,30 @@ def test_call_that_cannot_be_played_is_refused(lines: list[Mapping[str, object]]
     """One sentence."""
     with pytest.raises(TapeError, match=message):
         made(*lines)
+
+
+def test_session_that_was_opened_beside_another_takes_over_where_it_did() -> None:
+    """What was said to and by each is its own, however the two overlap."""
+    update = {"type": "session.update", "session": {}, "event_id": "session-2"}
+    parts = made(
+        CORE,
+        START,
+        {"do": "connect_model"},
+        {"at": 1.5, "control": {"kind": "model_connected"}},
+        {"do": "connect_successor"},
+        {"at": 2.0, "control": {"kind": "successor_connected"}},
+        {"do": "configure_successor", "update": update},
+        {"at": 2.1, "model": {"type": "response.created", "response": {"id": "old"}}},
+        {"at": 2.2, "successor": {"type": "session.updated", "session": {}}},
+        {"do": "move_to_successor"},
+        {"do": "append_audio", "bytes": 160},
+        {"at": 3.0, "model": {"type": "response.created", "response": {"id": "new"}}},
+        {"do": "connect_successor"},
+        {"at": 4.0, "control": {"kind": "successor_lost", "reason": "unreachable", "code": ""}},
+    )
+    old, new, refused = parts.sessions
+
+    assert [2.1] == [act.at for act in old.acts]
+    assert ["session.update", Event, Event] == [act.kind if isinstance(act, Sent) else type(act) for act in new.acts]
+    assert (0.5, 160) == (new.opening_s, new.heard_bytes)
+    assert (1.0, True) == (refused.opening_s, refused.is_refused)
