@@ -55,10 +55,10 @@ def header_named(number: int) -> bytes:
 
 
 def words(target: str) -> list[bytes]:
-    """What seeds are made of, most frequent first: to be put together anew."""
-    pattern = rb"[\w.%+-]{2,40}=?" if target == "webhooks" else rb'"[^"\\\n]{1,40}":?'
+    """What they are made of, most frequent first: to be put together anew."""
+    pattern = rb"\n----\n|[\w.%+-]{2,40}=?" if target == "webhooks" else rb'"[^"\\\n]{1,40}":?'
     counted: dict[bytes, int] = {}
-    for _, data in seeds(target):
+    for _, data in entries(target):
         for word in re.findall(pattern, data):
             counted[word] = counted.get(word, 0) + 1
     return sorted(counted, key=lambda word: -counted[word])[:MAX_WORDS]

@@ -83,11 +83,12 @@ def test_signed_request_is_believed() -> None:
 
 
 def test_call_that_an_entry_tells_of_is_the_same_call() -> None:
-    """An answer, the end of its stream, the end of the call: the desk keeps its state from one request to the next."""
+    """Answers, streams, orders and ends: the desk keeps its state from one request to the next."""
     entries = dict(corpus.entries("webhooks"))
 
     assert [200, 200, 204, 200] == webhooks(entries["call-that-is-answered-lost-and-over"])
     assert [201, 200, 200, 204] == webhooks(entries["call-that-is-placed-answered-and-hung-up"])
+    assert [200, 101, 204, 200, 200, 101] == webhooks(entries["transfer-that-is-not-answered"])
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -2,7 +2,8 @@
 
 Requests of one input are told apart by a line of dashes, and are about the same call. Each is a line of which the
 first three bytes choose (route, way and kind of content) and the rest is the path's end and the query; a line that is
-a signature, a token or the end of a content type; and the body.
+a signature, a token or the end of a content type; and the body. To `/media` goes no request: the media stream comes,
+with its own token or with that of the second line, and the lines of the body are what it says.
 """
 
 from __future__ import annotations
@@ -25,17 +26,23 @@ from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
 from tests.chaos.virtual import VirtualLoop
-from tests.fuzz.house import ADMIN_TOKEN, AUTH_TOKEN, CALL_SID, PUBLIC_URL, House
+from tests.fuzz.house import ADMIN_TOKEN, AUTH_TOKEN, PUBLIC_URL, House
 from twiml.signature import SETTINGS_HEADER, SIGNATURE_HEADER
 
 BETWEEN = b"\n----\n"
-MAX_REQUESTS = 6
+MAX_REQUESTS = 8
+CALL_SID = "CA0123456789abcdef0123456789abcdef"
+"""Stands for the call of an input: each input has a call of its own."""
+THE_ATTEMPT = b"attempt=1"
+"""Stands for the transfer of an input."""
+MAX_STREAM_BYTES = 4096
+"""Of what a stream says: more is the matter of another target."""
 ANSWER_WITHIN_S = 12.0
 """Of virtual time: the desk's own limit, and the carrier's patience less a little."""
 DESK_ROUTES = ("answer", "after-stream", "transfer-result", "whisper", "fallback", "call-status", "stream-status",
                "machine-detection", "recording-status")  # fmt: skip
 ROUTES = (*(f"/twiml/{name}" for name in DESK_ROUTES), "/api/calls", "/api/calls/{}", "/api/calls/{}/say",
-          "/api/calls/{}/transfer", "/api/calls/{}/hang-up", "/api/openapi.json")  # fmt: skip
+          "/api/calls/{}/transfer", "/api/calls/{}/hang-up", "/api/openapi.json", "/media")  # fmt: skip
 RIGHT, GET, MANIFOLD, INSECURE, SHARED_KEY, REPLAYED = (1 << bit for bit in range(6))
 """Ways of a request: signed as the carrier would, or with the operator's token; GET; the body 64 times; at the door
 that believes everybody; signed with a shared key; sent twice."""
@@ -131,14 +138,18 @@ def webhooks(data: bytes) -> list[int]:
     for request in requests[:MAX_REQUESTS]:
         house = houses[bool(request.way & INSECURE)]
         house.meet(call_sid)
-        statuses += [_ask(house, request) for _ in range(2 if request.way & REPLAYED else 1)]
+        statuses += [_ask(house, request, call_sid) for _ in range(2 if request.way & REPLAYED else 1)]
+        house.wait()
     for house in houses.values():
         house.leave()
     return statuses
 
 
-def _ask(house: House, request: Request) -> int:
+def _ask(house: House, request: Request, call_sid: str) -> int:
     loop, _ = _houses()
+    if request.route == "/media":
+        return 101 if loop.run_until_complete(_stream(house, request, call_sid)) else 403
+    request = request._replace(target=request.target.replace(THE_ATTEMPT, b"attempt=" + house.attempt))
     began = len(house.desk.calls)
     answer = loop.run_until_complete(asyncio.wait_for(_send(house, request), ANSWER_WITHIN_S))
     status, body = answer
@@ -152,7 +163,13 @@ def _ask(house: House, request: Request) -> int:
         assert status < 500 or error["code"] in _UNAVAILABLE, error
     elif not request.is_for_operators and status != 204:
         assert ET.fromstring(body).tag == "Response"  # noqa: S314 - our own document
+        house.offered(body.decode())
     return status
+
+
+async def _stream(house: House, request: Request, call_sid: str) -> bool:
+    messages = request.body[:MAX_STREAM_BYTES].decode(errors="replace").splitlines()
+    return house.stream(call_sid, messages, token=None if request.way & RIGHT else request.line)
 
 
 async def _send(house: House, request: Request) -> tuple[int, bytes]:
