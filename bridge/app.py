@@ -377,7 +377,8 @@ async def records(settings: Settings, port: int, clock: Clock, metrics: Metrics,
     kept = Records(settings, port, clock)
     stack.push_async_callback(asyncio.to_thread, kept.close)
     if settings.records.webhook_url:
-        webhook = await stack.enter_async_context(Webhook(settings.records, kept, clock))
+        telling = Webhook(settings.records, kept, clock, lambda: metrics.survived("webhook"))
+        webhook = await stack.enter_async_context(telling)
         kept.observer.told = webhook.look
     kept.start()
     metrics.watch_records(kept.writer)

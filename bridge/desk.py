@@ -21,6 +21,7 @@ from bridge.edge.driver import Driver
 from bridge.edge.model import ModelSocket
 from bridge.log import level_of
 from bridge.metrics import Metrics
+from bridge.observing import Observers
 from bridge.orders import Orders
 from bridge.outbound import Outbound, answered_by
 from bridge.recordings import Recordings
@@ -93,7 +94,8 @@ class FrontDesk:
         self._record_call = tapes.open if tapes is not None else None
         self._model_leg = model_leg
         self.recordings = Recordings(settings.recording, control, url_of(settings, "recording-status"))
-        self._observers: tuple[Observer, ...] = (self.metrics, self.health, self.recordings, *observers)
+        watching: tuple[Observer, ...] = (self.metrics, self.health, self.recordings, *observers)
+        self._observers = Observers(watching, lambda: self.metrics.survived("observer"))
         self._orders = Orders(self._document)
         self._transfers = Transfers(settings, control)
         self.outbound = Outbound(control, rules, self.calls, self.health, self.begin_call)
@@ -310,13 +312,11 @@ class FrontDesk:
     def happened(self, driver: Driver, event: str, fields: dict[str, object]) -> None:
         """A fact of a call's life."""
         _log.log(level_of(event), event, extra={"call_sid": driver.plan.call_sid, **fields})
-        for observer in self._observers:
-            observer.happened(driver, event, fields)
+        self._observers.happened(driver, event, fields)
 
     def said(self, driver: Driver, line: Said) -> None:
         """A line of a call's transcript."""
-        for observer in self._observers:
-            observer.said(driver, line)
+        self._observers.said(driver, line)
 
     def ended(self, driver: Driver, ending: Ending) -> None:  # noqa: ARG002 - whoever wants it hears `call.ended`
         """A call is over."""

@@ -187,6 +187,10 @@ class Metrics:
         """The desk could not answer a webhook."""
         self._webhooks_failed.inc()
 
+    def survived(self, part: str) -> None:
+        """A fault of ours in a part that goes on: an `observer` of calls, or the `webhook` that tells about them."""
+        self._faults.labels(part).inc()
+
     def fell_back(self) -> None:
         """The carrier could not use an answer of ours."""
         self._fell_back.inc()
@@ -234,6 +238,9 @@ class Metrics:
         )
         self._webhooks_failed = self._counter("webhooks_failed", "Webhooks that a fault of ours left unanswered.")
         self._fell_back = self._counter("webhooks_fallen_back", "Answers of ours that the carrier could not use.")
+        self._faults = self._counter(
+            "faults", "Faults of ours that calls did not notice.", part=["observer", "webhook"]
+        )
         self._loop_lag = self._histogram("loop_lag_seconds", "How late timers of the event loop fire.", LAG_S)
         self._input_lag = self._histogram(
             "input_lag_seconds", "How far behind real time the caller's sound is read.", LAG_S

@@ -61,10 +61,14 @@ def place_of(error: BaseException) -> str:
     return f"{Path(frame.filename).relative_to(_ROOT)}:{frame.lineno} in {frame.name}"
 
 
+def fault_of(error: BaseException) -> dict[str, object]:
+    """What a log may say of a fault of ours: its kind, and where it was raised."""
+    return {"error": type(error).__name__, "place": place_of(error)}
+
+
 def report(call_sid: str, error: BaseException) -> None:
     """Log a fault of ours."""
-    extra = {"call_sid": call_sid, "error": type(error).__name__, "place": place_of(error)}
-    _log.error("call.crashed", extra=extra)
+    _log.error("call.crashed", extra={"call_sid": call_sid} | fault_of(error))
 
 
 def do_all(call_sid: str, steps: Iterable[Callable[[], object]]) -> None:

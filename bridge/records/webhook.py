@@ -18,6 +18,7 @@ import httpcore
 import httpx
 import msgspec
 
+from bridge.edge.abandoned import fault_of
 from bridge.edge.functions_network import SystemResolver, is_private_host, pool
 from bridge.edge.functions_run import FunctionFailedError
 from bridge.edge.functions_signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
@@ -26,7 +27,7 @@ from bridge.records import outbox
 from bridge.records.unavailable import RecordsUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from bridge.clock import Clock
@@ -61,13 +62,21 @@ class Webhook:
         settings: whom, with what secret, and for how long.
         outbox: what is to be told.
         clock: of the bridge: retries of a rehearsal come as much faster as its calls.
+        failed: told of each fault of our own that was survived.
         tls: whom to trust; None: whom the system trusts.
 
     Raises:
         ConfigurationError: the receiver is in a private network, which is not allowed.
     """
 
-    def __init__(self, settings: Settings, outbox: Outbox, clock: Clock, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        outbox: Outbox,
+        clock: Clock,
+        failed: Callable[[], object],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._url = httpx.URL(settings.webhook_url)
         if not settings.webhook_allow_private and is_private_host(self._url.host):
             message = "is in a private network: set webhook_allow_private = true if the receiver is to be reached there"
@@ -75,6 +84,7 @@ class Webhook:
         self._settings = settings
         self._outbox = outbox
         self._clock = clock
+        self._failed = failed
         self._tls = tls
         self._wake = asyncio.Event()
         self._stack = contextlib.AsyncExitStack()
@@ -105,19 +115,30 @@ class Webhook:
     async def _end(self, task: asyncio.Task[None]) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        with contextlib.suppress(TimeoutError, RecordsUnavailableError):
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_WITHIN_S):
-                await self._tell_all(await self._outbox.due())
+                with self._surviving():
+                    await self._tell_all(await self._outbox.due())
 
     async def _run(self) -> None:
         while True:
             self._wake.clear()
-            with contextlib.suppress(RecordsUnavailableError):  # the writer says so in the log
+            with self._surviving():
                 while due := await self._outbox.due():
                     await self._tell_all(due)
             with contextlib.suppress(TimeoutError):
                 async with self._clock.timeout(LOOK_EVERY_S):
                     await self._wake.wait()
+
+    @contextlib.contextmanager
+    def _surviving(self) -> Iterator[None]:
+        """One look at what is to be told, whatever goes wrong in it: nobody else looks, and the next may do better."""
+        try:
+            yield
+        except RecordsUnavailableError:
+            pass  # the writer says so in the log
+        except Exception as error:  # noqa: BLE001 - told by `_crashed`
+            self._crashed(error)
 
     async def _tell_all(self, due: Sequence[Delivery]) -> None:
         """Tell about several calls side by side; then raise for one whose attempt could not be written down."""
@@ -129,7 +150,7 @@ class Webhook:
         record = await self._outbox.by_id(delivery.call_id)
         if record is None:  # it was deleted meanwhile, and its delivery with it
             return
-        error = await self._flaw_of_post(record)
+        error = await self._flaw_of_attempt(delivery, record)
         fields: dict[str, object] = {"call_sid": delivery.call_sid, "attempts": delivery.attempts + 1}
         if not error:
             await self._outbox.settle(delivery, "delivered")
@@ -142,6 +163,18 @@ class Webhook:
                 delivery, "waiting", error, again_in_s=outbox.pause_s(delivery.attempts) / self._clock.rate
             )
             _log.warning("record.not_delivered", extra=fields | {"reason": error})
+
+    async def _flaw_of_attempt(self, delivery: Delivery, record: CallRecord) -> str:
+        """Why a record was not taken, or nothing when it was; a fault of our own is tried again like any other."""
+        try:
+            return await self._flaw_of_post(record)
+        except Exception as error:  # noqa: BLE001 - one record that cannot be told must not hold up the others
+            self._crashed(error, call_sid=delivery.call_sid)
+            return type(error).__name__
+
+    def _crashed(self, error: Exception, **fields: object) -> None:
+        _log.error("delivery.crashed", extra=fields | fault_of(error))
+        self._failed()
 
     async def _flaw_of_post(self, record: CallRecord) -> str:
         """Post a record; why it was not taken, or nothing when it was."""

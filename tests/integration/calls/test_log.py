@@ -7,6 +7,7 @@ from io import StringIO
 
 import pytest
 
+from bridge.recent import RecentCalls
 from bridge.rehearsal.carrier import Call, Callee
 from bridge.rehearsal.conversation import FunctionCall, Reply
 from tests.support import CALLER, LINE, TOKEN, Rehearsal, Start, speech
@@ -91,3 +92,28 @@ async def test_caller_who_is_turned_away_is_found_by_the_call(rehearsal: Start, 
     (line,) = [line for line in map(json.loads, log.getvalue().splitlines()) if line["event"] == "call.turned_away"]
 
     assert (call.sid, "blocked") == (line["call_sid"], line["reason"])
+
+
+async def test_who_watches_and_fails_keeps_nothing_from_the_others(
+    rehearsal: Start, log: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call goes on, whoever watches besides is told all of it, and the log says it once."""
+
+    def fail(*_: object) -> None:
+        raise KeyError("as asked")
+
+    monkeypatch.setattr(RecentCalls, "happened", fail)
+    monkeypatch.setattr(RecentCalls, "said", fail)
+    run = await rehearsal([Reply(speech="Hello there.")])
+    call = await run.dial()
+    await call.until(lambda: run.seen.bot_words() == ["Hello there."])
+    call.hang_up()
+    await call.ended()
+    await run.carrier.settled()
+    failed = [line for line in map(json.loads, log.getvalue().splitlines()) if line["event"] == "observer.failed"]
+
+    assert ["caller_hung_up"] == run.seen.endings()
+    assert [(call.sid, "RecentCalls", "KeyError")] == [
+        (line["call_sid"], line["observer"], line["error"]) for line in failed
+    ]
+    assert len(run.seen.facts) + len(run.seen.lines) == run.number("voicebridge_faults_total", part="observer")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -173,6 +174,32 @@ async def test_a_receiver_that_never_takes_it_is_given_up(
     state, attempts, error = delivery(database)
     assert ("given_up", "status 404") == (state, error)
     assert attempts == len(receiver.requests)
+
+
+@pytest.mark.parametrize("broken", ["bridge.records.webhook.sign", "bridge.records.outbox.due"])
+async def test_a_fault_of_the_bridge_keeps_no_record_from_its_receiver(
+    broken: str, rehearsal: Start, database: str, receive: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is counted, and tried again: nobody else would do it."""
+    monkeypatch.setattr(outbox, "RETRY_FIRST_S", 0.1)
+    works, calls = pkgutil.resolve_name(broken), []
+
+    def fails_once(*arguments: Any) -> object:  # noqa: ANN401 - whatever it takes
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KeyError("as asked")
+        return works(*arguments)
+
+    monkeypatch.setattr(broken, fails_once)
+    receiver: Receiver = await receive()
+    run = await rehearsal([Reply(speech="Hello there.")], **tables(database, receiver.port))
+    await one_call(run)
+
+    await asyncio.wait_for(receiver.taken.wait(), 20)
+    await settled(database)
+
+    assert "delivered" == delivery(database)[0]
+    assert 1 == run.number("voicebridge_faults_total", part="webhook")
 
 
 async def test_a_receiver_in_a_private_network_is_refused_at_start(rehearsal: Start, database: str) -> None:
