@@ -22,7 +22,7 @@ from bridge.edge.shared import ASK_WITHIN_S, KEPT_S, NOBODY, GoneError, SharedLo
 from bridge.errors import BridgeError, ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from types import TracebackType
 
     from redis.asyncio import Redis
@@ -92,17 +92,25 @@ class SharedByRedis:
             await self._beat()
         except SharedLostError as error:
             await self._redis.aclose()
-            place = urlsplit(self._url)
-            raise BridgeError(
-                f"cannot reach Redis at {place.hostname}:{place.port or 6379} ({error.__cause__}): "
-                "start it, or set shared.url"
-            ) from error
-        listening = asyncio.Event()
+            message = f"cannot reach Redis at {self._place} ({error.__cause__}): start it, or set shared.url"
+            raise BridgeError(message) from error
+        listening = asyncio.get_running_loop().create_future()
         work = (self._keep_beating(), self._keep_telling(), self._keep_listening(listening))
         self._tasks = [asyncio.create_task(each) for each in work]
-        async with asyncio.timeout(ASK_WITHIN_S):
-            await listening.wait()
+        try:
+            async with asyncio.timeout(ASK_WITHIN_S):
+                await listening
+        except Exception as error:  # the library's, or that it took too long
+            await self.__aexit__(None, None, None)
+            message = f"cannot listen to Redis at {self._place} ({str(error) or 'it does not answer'}): see that it is "
+            raise BridgeError(f"{message}there, and let the user of shared.url SUBSCRIBE to {_channel('*')}") from error
         return self
+
+    @property
+    def _place(self) -> str:
+        """Where Redis is, without the password."""
+        url = urlsplit(self._url)
+        return f"{url.hostname}:{url.port or 6379}"
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -144,7 +152,7 @@ class SharedByRedis:
             self.leave(name)
             raise
         if verdict is not Verdict.ADMITTED:
-            self._calls.pop(name, None)
+            self.leave(name)  # a place that was told with all others in between is given back
         return verdict
 
     def limit(self, max_calls: int, per_minute: int) -> None:
@@ -210,17 +218,28 @@ class SharedByRedis:
         """Say that we are there; and which calls are, when that may have got lost or Redis has forgotten us."""
         tells_all = self._must_tell_all
         self._must_tell_all = False
-        calls = sorted(self._calls, key=self._calls.__getitem__, reverse=True) if tells_all else []
-        places = str(sum(self._calls.values())) if tells_all else "-1"
+        told = dict(self._calls) if tells_all else {}
+        calls = sorted(told, key=told.__getitem__, reverse=True)
+        places = str(sum(told.values())) if tells_all else "-1"
         try:
             is_known, found = _pair(await self._run(scripts.BEAT, "", places, *calls, tries=True))
         except SharedLostError:
             self._must_tell_all = True
             raise
+        if tells_all:
+            self._catch_up(told)
         self._others = tuple(other for other in map(_text, found) if other != self.address)
         if not (is_known or tells_all):
             self._must_tell_all = True
             await self._beat()
+
+    def _catch_up(self, told: Mapping[str, bool]) -> None:
+        """Tell again what has changed while all calls were told: Redis may have heard of it before it heard of all."""
+        for name in told.keys() - self._calls.keys():
+            self._tell(scripts.LEAVE, name)
+        for name, has_place in self._calls.items():
+            if told.get(name) is not has_place:
+                self._tell(scripts.TAKE if has_place else scripts.PARK, name)
 
     def _tell(self, script: str, name: str) -> None:
         try:
@@ -236,19 +255,26 @@ class SharedByRedis:
             except SharedLostError:
                 self._must_tell_all = True
 
-    async def _keep_listening(self, listening: asyncio.Event) -> None:
+    async def _keep_listening(self, listening: asyncio.Future[None]) -> None:
+        """Receive what is published for us; `listening` is done when Redis has let us, or refused it at the start."""
         from redis.exceptions import RedisError  # noqa: PLC0415 - see `_client`
 
         while True:
             try:
-                async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
+                async with self._redis.pubsub() as channel:
                     await channel.subscribe(_channel(self.address))
-                    listening.set()
                     while True:
                         message = await channel.get_message(timeout=BEAT_S)
-                        if message is not None:
+                        if message is None:
+                            continue
+                        if message["type"] == "message":
                             self._receive(message["data"])
+                        elif not listening.done():  # Redis has let us
+                            listening.set_result(None)
             except (RedisError, OSError) as error:
+                if not listening.done():
+                    listening.set_exception(error)
+                    return
                 self._lost(error)
                 await asyncio.sleep(BEAT_S)
 

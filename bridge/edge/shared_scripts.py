@@ -89,8 +89,12 @@ BEAT = (
 local with_place = tonumber(ARGV[7])
 if with_place >= 0 then redis.call('DEL', places) end
 for each = 8, #ARGV do
-  if each < 8 + with_place then redis.call('SADD', places, ARGV[each]) end
-  redis.call('SET', prefix .. 'owner:' .. ARGV[each], me, 'PX', living)
+  local key = prefix .. 'owner:' .. ARGV[each]
+  local theirs = redis.call('GET', key)
+  if not theirs or theirs == me or tonumber(redis.call('ZSCORE', instances, theirs) or 0) <= now - alive then
+    if each < 8 + with_place then redis.call('SADD', places, ARGV[each]) end
+    redis.call('SET', key, me, 'PX', living)
+  end
 end
 redis.call('PEXPIRE', places, alive)
 redis.call('ZADD', instances, now, me)
@@ -99,7 +103,7 @@ return {is_known and 1 or 0, redis.call('ZRANGE', instances, 0, -1)}
 """
 )
 """Says that a bridge is there; gives whether that was known, and everybody who is. Unless the number is -1, so many of
-the calls that follow have a place, and no others do."""
+the calls that follow have a place, and no others do; but not a call that another bridge, which is there, has by now."""
 PART = (
     _BEGIN
     + """

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
+from redis.asyncio import Redis
 
 from bridge.edge import shared_redis, shared_scripts
-from bridge.edge.shared import GoneError, SharedLostError, Verdict
+from bridge.edge.shared import KEPT_S, GoneError, SharedLostError, Verdict
 from bridge.edge.shared_redis import SharedByRedis
 from bridge.errors import BridgeError, ConfigurationError
 from bridge.metrics import Metrics
@@ -42,6 +45,81 @@ async def test_bridge_without_the_package_says_what_to_install(monkeypatch: pyte
 
     with pytest.raises(ConfigurationError, match=r"shared\.url: .*voicebridge\[redis\]"):
         in_redis("redis://127.0.0.1:1", "a")
+
+
+async def until(ask: Callable[[], Awaitable[object]], wanted: object) -> None:
+    """Ask until the answer is the one that is wanted."""
+    async with asyncio.timeout(10):
+        while await ask() != wanted:  # noqa: ASYNC110 - what Redis knows sets no event here
+            await asyncio.sleep(0.01)
+
+
+async def tell_all(register: SharedByRedis) -> None:
+    """Have it tell all its calls, as after a loss, and wait for that."""
+    register._must_tell_all = True  # noqa: SLF001 - only a loss makes it do so, at a moment of its own
+    await register.ask_others(b"?")  # which begins with a heartbeat
+
+
+async def test_bridge_that_redis_lets_nobody_listen_does_not_start_and_says_what_to_allow(
+    redis_server: RedisServer,
+) -> None:
+    """An access list that forgets the channels is found at the start, not at the first question to another bridge."""
+    async with Redis.from_url(redis_server.url) as client:
+        await client.acl_setuser(
+            "limited", enabled=True, passwords=["+a-password"], keys=["*"], channels=[], categories=["+@all"]
+        )
+    url = redis_server.url.replace("redis://", "redis://limited:a-password@")
+    tasks = len(asyncio.all_tasks())
+    with pytest.raises(BridgeError) as refused:
+        await in_redis(url, "a").__aenter__()
+
+    assert re.match(r"cannot listen to Redis at 127\.0\.0\.1:\d+ \(.*permission", str(refused.value))
+    assert "SUBSCRIBE to {voicebridge}:to:*" in str(refused.value)
+    assert tasks == len(asyncio.all_tasks())
+
+
+async def test_what_changes_while_all_calls_are_told_is_right_afterwards(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ended must not come back, nor what began be lost, though Redis hears of it before the list that is older."""
+    async with in_redis(redis_server.url, "a") as a, Redis.from_url(redis_server.url, decode_responses=True) as redis:
+        for name in ("CA1", "CA2"):
+            await a.admit(name, "")
+
+        async def state() -> object:
+            """The names with a place, and whether the call that is over will be forgotten in time."""
+            is_kept = await redis.pttl("{voicebridge}:owner:CA1") <= KEPT_S * 1000
+            return await redis.smembers("{voicebridge}:places:a"), is_kept
+
+        told = asyncio.Event()
+        run = a._run  # noqa: SLF001 - which of two connections Redis reads first is a matter of luck otherwise
+
+        async def overtaken(script: str, name: str, *more: str, tries: bool = False) -> object:
+            if script is shared_scripts.BEAT and more[0] != "-1":
+                a.leave("CA1")
+                a.park("CA2")
+                a.take("CA3")
+                await until(state, ({"CA3"}, True))
+                told.set()
+            return await run(script, name, *more, tries=tries)
+
+        monkeypatch.setattr(a, "_run", overtaken)
+        await tell_all(a)
+        await asyncio.wait_for(told.wait(), 10)
+        await a.ask_others(b"?")  # a heartbeat that began later
+
+        await until(state, ({"CA3"}, True))
+
+
+async def test_call_that_another_bridge_has_taken_over_is_not_taken_back(redis_server: RedisServer) -> None:
+    """Not even by one that tells all its calls before it has let go of it."""
+    async with in_redis(redis_server.url, "a") as a, in_redis(redis_server.url, "b") as b:
+        await a.admit("CA1", "")
+        b.take("CA1")
+        await until(lambda: a.owner("CA1"), "b")
+        await tell_all(a)
+
+        assert "b" == await b.owner("CA1")
 
 
 def reachable(register: SharedByRedis) -> float:
