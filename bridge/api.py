@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 64 * 1024
 READ_WITHIN_S = 5.0
 MAX_REQUESTS, MAX_FAILURES = 600, 20
-"""Requests, and wrong tokens, of one address within `WITHIN_S`; nothing more that it sends until then is looked at."""
+"""Requests with the token, and without it, of one address within `WITHIN_S`; further ones until then are refused.
+
+Whoever has the token is not kept out by others at the same address, such as that of a proxy, who have not.
+"""
 WITHIN_S = 60.0
 _STATUS = {
     "no_credentials": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -167,14 +170,14 @@ class OperatorApi:
         if not self._token:
             raise ApiError(HTTPStatus.FORBIDDEN, "off", "The operator API is off: set server.admin_token.")
         address, now = request.remote_addr or "", self._desk.clock.now()
-        if wait_s := self._wrong.wait_s(address, now):
-            raise _too_many("too_many_failures", "Too many wrong tokens came from this address", wait_s)
-        if wait_s := self._requests.wait_s(address, now):
-            raise _too_many("too_many_requests", "Too many requests came from this address", wait_s)
-        self._requests.add(address, now)
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), self._token):
+            if wait_s := self._requests.wait_s(address, now):
+                raise _too_many("too_many_requests", "Too many requests came from this address", wait_s)
+            self._requests.add(address, now)
             return
+        if wait_s := self._wrong.wait_s(address, now):
+            raise _too_many("too_many_failures", "Too many wrong tokens came from this address", wait_s)
         self._wrong.add(address, now)
         self._desk.refused("admin_token")
         raise ApiError(
