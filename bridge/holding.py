@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from array import array
 from base64 import b64encode
-from functools import cache
 from typing import TYPE_CHECKING
 
 from bridge.errors import ConfigurationError
@@ -17,22 +16,29 @@ if TYPE_CHECKING:
 
 LONGEST_S = 60
 """Of a clip: all of it is queued at the carrier at once."""
+_KEY = "fallback.hold_clip"
 _NOTES = ((440.0, 0.25), (349.23, 0.35))
 """Hz and seconds: two falling notes."""
 _LEVEL = 0.08
 """Of full scale: a good deal softer than a voice."""
 
 
-@cache
 def hold_clip(path: Path | None) -> str:
-    """The clip as base64 text. Raises ConfigurationError when the file is no sound, or too much of it."""
+    """The clip as base64 text; reads a file, so not on the event loop.
+
+    Raises ConfigurationError when the file cannot be read, is no sound, or too much of it.
+    """
     return b64encode(_tone() if path is None else _clip(path)).decode()
 
 
 def _clip(path: Path) -> bytes:
-    sound = read_wav(path)
+    try:
+        sound = read_wav(path)
+    except ConfigurationError as error:
+        raise ConfigurationError(error.message, key=_KEY, source=str(path)) from error
     if not sound or len(sound) > LONGEST_S * RATE_HZ:
-        raise ConfigurationError(f"must last from a moment to {LONGEST_S} seconds: cut it", source=str(path))
+        message = f"must last from a moment to {LONGEST_S} seconds: cut it"
+        raise ConfigurationError(message, key=_KEY, source=str(path))
     return sound
 
 

@@ -9,7 +9,6 @@ import msgspec
 from bridge.call.plan import Colleague, Plan, Tariff
 from bridge.call.tools import tools_of
 from bridge.endpoints import Endpoints
-from bridge.holding import hold_clip
 from bridge.template import fill
 
 if TYPE_CHECKING:
@@ -26,15 +25,17 @@ class Planner:
     Args:
         settings: the configuration.
         functions: runs `before_call`, and knows what the operator's functions take.
+        hold_clip: what a caller hears while a lost session is replaced: see `Plan`.
 
     Attributes:
         endpoints: where these calls open their sessions.
     """
 
-    def __init__(self, settings: Settings, functions: FunctionRunner) -> None:
+    def __init__(self, settings: Settings, functions: FunctionRunner, hold_clip: str = "") -> None:
         self.endpoints = Endpoints(settings.model)
         self._settings = settings
         self._functions = functions
+        self._hold_clip = hold_clip
         self._schemas = functions.schemas
         self._outlines: dict[tuple[str, bool], Plan] = {}
 
@@ -96,7 +97,7 @@ class Planner:
             dialect=own.dialect,
             standby_dialect=standby.dialect if standby is not None else None,
             restore_within_s=settings.model.restore_within_s,
-            hold_clip=hold_clip(settings.fallback.hold_clip),
+            hold_clip=self._hold_clip,
             tools=self._tools(agent, by_sip=by_sip),
             functions=frozenset(tools & settings.functions.keys()),
             destinations=settings.destinations,

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from bridge.holding import hold_clip
 from bridge.planning import Planner
 from bridge.standing import standing
 
@@ -129,7 +130,8 @@ class RuleBook:
         made = standing(settings)
         async with AsyncExitStack() as stack:
             functions = await stack.enter_async_context(self._runner(settings))
-            return Rules(settings, functions, Planner(settings, functions), made, stack.pop_all())
+            clip = await asyncio.to_thread(hold_clip, settings.fallback.hold_clip)
+            return Rules(settings, functions, Planner(settings, functions, clip), made, stack.pop_all())
 
     def _let_go(self) -> None:
         """Close the functions of rules that no call goes by any more."""

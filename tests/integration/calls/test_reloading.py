@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import wave
+from base64 import b64decode
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.call.plan import CallInfo
 from bridge.doctor.signatures import signed
 from bridge.errors import ConfigurationError
 from bridge.rehearsal.carrier import Call
 from bridge.rehearsal.conversation import FunctionCall, Reply
+from bridge.rehearsal.sound import to_ulaw
 from bridge.settings import Settings
 from tests.shop import Wire, asks, output, until
 from tests.support import Rehearsal, Start
@@ -63,6 +68,40 @@ async def test_settings_that_cannot_run_change_nothing(rehearsal: Start) -> None
         await run.bridge.adopt(changed(run, functions={"lookup": {"python": "no.such:function"}}))
 
     assert before is run.bridge.desk.settings
+
+
+def write(file: Path, sound: bytes) -> None:
+    """A WAV file of 16-bit samples."""
+    with wave.open(str(file), "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(8000)
+        writer.writeframes(sound)
+
+
+def clip_of_next_call(run: Rehearsal) -> bytes:
+    """What its caller would hear while its session is replaced."""
+    rules = run.bridge.desk.rules
+    plan = rules.plan(CallInfo(call_sid="CA" + "9" * 32, agent="reception"), {})
+    rules.end(plan.call_sid)
+    return b64decode(plan.hold_clip)
+
+
+async def test_hold_clip_is_the_file_as_it_was_when_the_settings_were_read(rehearsal: Start, tmp_path: Path) -> None:
+    """Another sound under the same name holds from the next reload on, and no call waits for a disk."""
+    file, soft, loud = tmp_path / "hold.wav", b"\x10\x00" * 800, b"\x00\x10" * 800
+    write(file, soft)
+    run = await rehearsal(fallback={"hold_clip": file})
+    write(file, loud)
+    before = clip_of_next_call(run)
+    await run.bridge.adopt(changed(run))
+    after = clip_of_next_call(run)
+    file.write_bytes(b"no sound")
+
+    with pytest.raises(ConfigurationError, match=r"fallback\.hold_clip: is not a WAV file"):
+        await run.bridge.adopt(changed(run))
+
+    assert [to_ulaw(soft), to_ulaw(loud), to_ulaw(loud)] == [before, after, clip_of_next_call(run)]
 
 
 async def test_limits_hold_for_the_next_call(rehearsal: Start) -> None:
