@@ -103,7 +103,7 @@ def _call(add: Callable[..., argparse.ArgumentParser]) -> None:
     parser.add_argument("--from", dest="from_", metavar="NUMBER", default="", help="the caller's number")
     parser.add_argument("--dial", metavar="NUMBER", default="", help="the number that is dialled")
     parser.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
-    parser.set_defaults(run=lambda options: _run(_commands().call(_file(options), os.environ, options)))
+    parser.set_defaults(run=lambda options: _run(_rehearsing().call(_file(options), os.environ, options)))
 
 
 def _model(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -118,7 +118,7 @@ def _model(add: Callable[..., argparse.ArgumentParser]) -> None:
     parser.add_argument("--api-key", metavar="KEY", help="what clients must present; without it, anything goes")
     parser.add_argument("--dialect", choices=("ga", "beta", "both"), default="ga", help="of events (default ga)")
     parser.add_argument("--dialogue", metavar="FILE", type=Path, help="what it talks about")
-    parser.set_defaults(run=lambda options: _run(_commands().model(_file(options), os.environ, options)))
+    parser.set_defaults(run=lambda options: _run(_rehearsing().model(_file(options), os.environ, options)))
 
 
 def _replay(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -150,7 +150,7 @@ def _replay(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _replay_tapes(options: argparse.Namespace) -> int:
     if options.sockets or options.to:
-        return _run(_commands().replay(_file(options), os.environ, options))
+        return _run(_rehearsing().replay(_file(options), os.environ, options))
     tolerance_s = 0.05 if options.tolerance_s is None else options.tolerance_s
     under = load(options.under, os.environ).settings if options.under else None
     return _print(tapes.replay(options.tapes, under=under, tolerance_s=tolerance_s, as_json=options.json))
@@ -307,6 +307,12 @@ def _commands() -> ModuleType:
     from bridge import commands  # noqa: PLC0415
 
     return commands
+
+
+def _rehearsing() -> ModuleType:
+    from bridge import rehearsing  # noqa: PLC0415 - as above
+
+    return rehearsing
 
 
 def _doctors() -> ModuleType:
