@@ -117,9 +117,8 @@ def _tell(rehearsed: Rehearsed, options: argparse.Namespace) -> None:
     if options.json:
         print(watch.as_json(rehearsed))
         return
-    for part in (show.transcript(rehearsed.turns), show.summary(rehearsed)):
-        if part:
-            print(f"\n{part}")
+    if outcome := show.outcome(rehearsed):
+        print(f"\n{outcome}")
     if options.wav:
         print(f"sound: {options.wav} (left: the caller; right: what the caller heard)")
 

@@ -84,9 +84,13 @@ def suggestion(path: Path) -> str:
     return f"known here: {', '.join(sorted(known))}"
 
 
+_LIKE = 0.65
+"""How alike two words must be (0 to 1) for the one to be a slip for the other: expire is none for explode (0.62)."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that is most like one that is not, or nothing."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=_LIKE)), "")
 
 
 def all_paths() -> Iterator[Path]:

@@ -10,6 +10,7 @@ from jsonschema.exceptions import SchemaError
 
 from bridge import template
 from bridge.call.lines import BlockList, Hours
+from bridge.configuration import modules
 from bridge.configuration.keys import Path, Problem, nearest
 from bridge.errors import ConfigurationError
 from bridge.holding import hold_clip
@@ -117,6 +118,9 @@ def _name(name: str, taken: Iterable[str]) -> Iterator[tuple[Path, str]]:
 def _function(function: Function) -> Iterator[tuple[Path, str]]:
     if bool(function.url) == bool(function.python):
         yield (), "needs either url or python" + (", not both" if function.url else "")
+    module = function.python.partition(":")[0]
+    if module and not modules.is_there(module):
+        yield ("python",), f"names the module {module}, which is not there: install it, or put its folder on PYTHONPATH"
     if function.secret.get_secret_value() and function.python:
         yield ("secret",), "signs requests, and a Python function gets none: leave it out"
     if function.collect is not None and function.collect.min_digits > function.collect.max_digits:
@@ -185,9 +189,9 @@ def _destination(destination: Destination) -> Iterator[tuple[Path, str]]:
 
 
 def _on_failure(settings: Settings, destination: Destination) -> Iterator[tuple[Path, str]]:
-    known = (*_NO_DESTINATIONS, *settings.destinations)
-    if destination.on_failure not in known:
-        yield ("on_failure",), _unknown(destination.on_failure, known, "way to go on")
+    if destination.on_failure not in (*_NO_DESTINATIONS, *settings.destinations):
+        others = (name for name in settings.destinations if name != destination.name)
+        yield ("on_failure",), _unknown(destination.on_failure, (*_NO_DESTINATIONS, *others), "way to go on")
 
 
 def _prices(settings: Settings) -> Iterator[Problem]:

@@ -84,6 +84,11 @@ class Timeline:
             self._write(line_of(event, self._first_s or 0.0))
 
 
+def outcome(rehearsed: Rehearsed) -> str:
+    """What was said, and how it went, as far as there is anything to tell."""
+    return "\n\n".join(filter(None, (transcript(rehearsed.turns), summary(rehearsed))))
+
+
 def transcript(turns: Sequence[Turn]) -> str:
     """The turns, a line each; a dash ends what the caller cut short."""
     return "\n".join(f"{turn.role:>6}: {turn.text}{' —' if turn.is_cut else ''}" for turn in turns)

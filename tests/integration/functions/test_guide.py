@@ -46,8 +46,10 @@ def module(source: str, **names: object) -> ModuleType:
 
 
 @pytest.mark.parametrize("text", examples("toml"))
-def test_configuration_of_the_guide_is_accepted(text: str, tmp_path: Path) -> None:
-    """Each example is a configuration as it stands."""
+def test_configuration_of_the_guide_is_accepted(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each example is a configuration as it stands, where the operator's module is there."""
+    (tmp_path / "shop.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
     file = tmp_path / "bridge.toml"
     file.write_text(text, encoding="utf-8")
 

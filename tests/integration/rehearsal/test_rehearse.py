@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import wave
 from typing import TYPE_CHECKING
 
 from bridge.rehearsal.hearing import Hearing
 from bridge.rehearsal.rehearse import Turn, rehearse
 from bridge.rehearsal.scenario import Destination, Expectations, Scenario, Step
-from bridge.rehearsal.show import Timeline, summary, transcript
+from bridge.rehearsal.show import Timeline, outcome, summary, transcript
 from bridge.rehearsal.sound import tone
 
 if TYPE_CHECKING:
@@ -154,4 +155,6 @@ async def test_timeline_is_written_in_order_of_time(bridge: Bridge, carrier: Car
     assert sorted(times) == times
     assert live >= len(lines) - 3  # the last half second is still held back
     assert "replies: median" in summary(rehearsed)
+    assert outcome(rehearsed) == f"{transcript(rehearsed.turns)}\n\n{summary(rehearsed)}"
+    assert summary(rehearsed) == outcome(dataclasses.replace(rehearsed, turns=[]))
     assert "caller: When do you open?\n   bot: We open at eight —" in transcript(rehearsed.turns)

@@ -154,9 +154,13 @@ WRONG = {
         "agents.a.messages.0.content: is empty",
     ),
     # functions
+    "Python function of a module that is not there": (
+        '[functions.f]\npython = "json.no_such:look"\n',
+        "functions.f.python: names the module json.no_such, which is not there: install it",
+    ),
     "function without an implementation": ("[functions.f]\n", "functions.f: needs either url or python"),
     "function with two": (
-        '[functions.f]\nurl = "https://x.example"\npython = "a:b"\n',
+        '[functions.f]\nurl = "https://x.example"\npython = "json:loads"\n',
         "functions.f: needs either url or python, not both",
     ),
     "function with a built-in name": (
@@ -168,7 +172,7 @@ WRONG = {
         'functions."look it up": must be named with letters',
     ),
     "function with a wrong schema": (
-        '[functions.f]\npython = "a:b"\nparameters = {type = "object", properties = {n = {type = "text"}}}\n',
+        '[functions.f]\npython = "json:loads"\nparameters = {type = "object", properties = {n = {type = "text"}}}\n',
         "functions.f.parameters.properties.n.type: is not JSON Schema",
     ),
     "function with arguments in a list": (
@@ -176,11 +180,11 @@ WRONG = {
         "functions.f.parameters.type: must be 'object'",
     ),
     "Python function with a secret": (
-        '[functions.f]\npython = "a:b"\nsecret = "s"\n',
+        '[functions.f]\npython = "json:loads"\nsecret = "s"\n',
         "functions.f.secret: signs requests",
     ),
     "collecting less than nothing": (
-        '[functions.f]\npython = "a:b"\ncollect = {min_digits = 5, max_digits = 4}\n',
+        '[functions.f]\npython = "json:loads"\ncollect = {min_digits = 5, max_digits = 4}\n',
         "functions.f.collect.min_digits: must not be more than max_digits",
     ),
     "server with no address": ("[mcp.s]\n", "mcp.s: needs either server_url or connector_id"),
@@ -224,6 +228,10 @@ WRONG = {
     "failure that leads nowhere": (
         f'{DESTINATION}on_failure = "y"\n',
         "destinations.x.on_failure: 'y' is no way to go on",
+    ),
+    "failure that is nearly its own name": (
+        '[destinations.sales]\nto = "+15557654321"\non_failure = "sale"\n',
+        "destinations.sales.on_failure: 'sale' is no way to go on: there is return, hang_up",
     ),
     "failure that leads round": (
         f'{DESTINATION}on_failure = "y"\n[destinations.y]\nto = "client:y"\non_failure = "x"\n',
@@ -273,7 +281,7 @@ RIGHT = {
     "gateway on this machine": f'{OPENAI}url = "ws://127.0.0.1:4000/v1/realtime"\n',
     "agent with an endpoint of its own": f'{OPENAI}[agents.a]\nurl = "wss://eu.example.com"\napi_key = "k2"\n',
     "words that are filled in": '[agents.a]\ngreeting_message = "Hello {from}, {{yes}}, { no }"\n',
-    "words from before the call": '[functions.crm]\npython = "shop:crm"\n'
+    "words from before the call": '[functions.crm]\npython = "json:loads"\n'
     '[agents.a]\nbefore_call = "crm"\ninstructions = "You talk to {customer_name}."\n',
     "queue": '[destinations.x]\nto = "queue:q"\nannounce = "One moment."\n',
     "refer": '[destinations.x]\nto = "sip:desk@pbx.example.com"\nkind = "refer"\n',

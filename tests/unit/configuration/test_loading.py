@@ -56,7 +56,7 @@ def test_entries_know_their_names(load_text: Load) -> None:
         """
         [agents.kim]
         [functions.look]
-        python = "shop.orders:look"
+        python = "json.decoder:scanstring"
         [mcp.shop]
         server_url = "https://mcp.example.com"
         [destinations.sales]
@@ -282,6 +282,13 @@ def test_operator_writes_a_wrong_value(problems_of: Problems, text: str, problem
     (found,) = problems_of(text)
 
     assert found.startswith(problem)
+
+
+def test_word_that_is_like_none_is_taken_for_no_slip(problems_of: Problems) -> None:
+    """The words there are stand in the sentence; a guess that is none would only mislead."""
+    (found,) = problems_of('[[rehearsal.faults]]\nkind = "explode"\n')
+
+    assert found.endswith("'nonsense' or 'expire'")
 
 
 def test_errors_show_no_secret(problems_of: Problems) -> None:
