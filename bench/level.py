@@ -23,6 +23,7 @@ from bench.processes import free_port, pin, prefer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import IO
 
 PUBLIC_URL, MEDIA_URL = "https://bench.test", "wss://media.bench.test"
 LISTENS_WITHIN_S = 30.0
@@ -163,10 +164,19 @@ calls_per_minute_per_caller = 1000
 
 @contextmanager
 def _started(
-    command: list[str], core: int, environment: dict[str, str], **options: object
+    command: list[str],
+    core: int,
+    environment: dict[str, str],
+    *,
+    cwd: Path,
+    stdin: int | None = None,
+    stdout: int | IO[str],
+    stderr: IO[str] | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
     """A process on a core, which is told to end after the block, and made to if it does not."""
-    process = subprocess.Popen(command, env={**os.environ, **environment}, text=True, **options)  # type: ignore[call-overload]
+    process = subprocess.Popen(
+        command, env={**os.environ, **environment}, text=True, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr
+    )
     try:
         pin(process.pid, core)
         yield process

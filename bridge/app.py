@@ -305,8 +305,8 @@ async def start_embedded_model(settings: Settings, clock: Clock, stack: AsyncExi
     Where no agent is configured, the one that its dialogue brings along answers.
     """
     from bridge.rehearsal.mind import Dialogue  # noqa: PLC0415 - the extra `embedded` is needed only here
-    from bridge.rehearsal.model import EmbeddedModel  # noqa: PLC0415
-    from bridge.rehearsal.speech import Speech  # noqa: PLC0415
+    from bridge.rehearsal.model import EmbeddedModel  # noqa: PLC0415 - as above
+    from bridge.rehearsal.speech import Speech  # noqa: PLC0415 - as above
 
     path = settings.rehearsal.dialogue
     dialogue = Dialogue.load(path) if path else Dialogue.default()

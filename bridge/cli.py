@@ -304,7 +304,7 @@ def _file(options: argparse.Namespace) -> Path | None:
 
 def _commands() -> ModuleType:
     """What runs something: it brings half of the program along, which help and configuration need not wait for."""
-    from bridge import commands  # noqa: PLC0415
+    from bridge import commands  # noqa: PLC0415 - see above
 
     return commands
 
@@ -329,7 +329,7 @@ def _numbers() -> ModuleType:
 
 def _kept() -> ModuleType:
     """What reads and prunes the records; it brings the database library along."""
-    from bridge.records import commands  # noqa: PLC0415
+    from bridge.records import commands  # noqa: PLC0415 - see above
 
     return commands
 

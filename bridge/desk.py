@@ -85,13 +85,10 @@ class FrontDesk:
         self.metrics = metrics or Metrics()
         self.calls: Admission[Driver] = Admission(settings.limits) if calls is None else calls
         self.metrics.watch(self.calls, limit=settings.limits.max_calls)
-        token = settings.twilio.auth_token.get_secret_value()
-        server = settings.server
-        self.validator = Validator([token], server.public_url, server.media_url) if token else None
+        self.validator = _validator(settings)
         self._control, self._tapes = control, tapes
         self.health = Health(rules, clock, self.metrics.breaker_turned)
         self._refusals = Refusals(clock, self.metrics.refused)
-        self._record_call = tapes.open if tapes is not None else None
         self._model_leg = model_leg
         self.recordings = Recordings(settings.recording, control, url_of(settings, "recording-status"))
         watching: tuple[Observer, ...] = (self.metrics, self.health, self.recordings, *observers)
@@ -346,7 +343,7 @@ class FrontDesk:
 
     def begin_call(self, plan: Plan, fact: str, *, since: float | None = None) -> Place[Driver]:
         """Begin a call, and tell with this fact; `since` is when its webhook came, if that is why."""
-        driver = Driver(plan, self, self._record_call)
+        driver = Driver(plan, self, self._tapes.open if self._tapes is not None else None)
         place = self.calls.place(plan.call_sid, driver, self.clock.now())
         took = {} if since is None else {"took_ms": round((self.clock.now() - since) * 1000)}
         self.happened(driver, fact, {"agent": plan.info.agent, "direction": plan.info.direction, **took})
@@ -389,3 +386,9 @@ class FrontDesk:
 
     def _connect(self, place: Place[Driver]) -> str:
         return documents.connect_stream(stream_of(self.settings, place), self.recordings.consent)
+
+
+def _validator(settings: Settings) -> Validator | None:
+    """What checks the carrier's signatures; None without the account's token."""
+    token, server = settings.twilio.auth_token.get_secret_value(), settings.server
+    return Validator([token], server.public_url, server.media_url) if token else None

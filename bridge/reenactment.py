@@ -80,21 +80,7 @@ async def reenact(
             await stack.enter_async_context(bridge)
             to = bridge.url, Credential.of(bridge.settings)
         url, credential = to
-        carrier = Carrier(
-            account_sid=credential.account_sid,
-            auth_token=credential.auth_token,
-            clock=clock,
-            to=url,
-            public_url=credential.public_url,
-            destinations={
-                plan.destinations[errand.destination].to: callee_of(
-                    errand, is_asked=plan.destinations[errand.destination].kind == "warm"
-                )
-                for errand in parts.errands
-                if errand.destination in plan.destinations
-            },
-        )
-        await stack.enter_async_context(carrier)
+        carrier = await stack.enter_async_context(_carrier(parts, plan, clock, url, credential))
         info = plan.info
         call = await carrier.dial(
             from_=info.from_number or "anonymous", to=info.to_number or "+15551230000", caller=caller_of(parts)
@@ -103,6 +89,23 @@ async def reenact(
         lines, ending = await _told(url, credential.admin_token, call.sid)
         deeds = _deeds(call, model, lines, ending)
     return Reenacted(differences(parts.done, deeds, tolerance), deeds, tolerance)
+
+
+def _carrier(parts: Parts, plan: Plan, clock: Clock, url: str, credential: Credential) -> Carrier:
+    """The carrier of the bridge at an address; whom the tape was handed over to does it again."""
+    handed_over = [errand for errand in parts.errands if errand.destination in plan.destinations]
+    destinations = [plan.destinations[errand.destination] for errand in handed_over]
+    return Carrier(
+        account_sid=credential.account_sid,
+        auth_token=credential.auth_token,
+        clock=clock,
+        to=url,
+        public_url=credential.public_url,
+        destinations={
+            destination.to: callee_of(errand, is_asked=destination.kind == "warm")
+            for errand, destination in zip(handed_over, destinations, strict=True)
+        },
+    )
 
 
 def settings_of(plan: Plan, model_url: str) -> Settings:

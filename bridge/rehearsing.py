@@ -126,7 +126,7 @@ def _tell(rehearsed: Rehearsed, options: argparse.Namespace) -> None:
 async def model(file: Path | None, environ: Mapping[str, str], options: argparse.Namespace) -> int:
     """Run the embedded Realtime server alone, until it is interrupted."""
     from bridge.rehearsal.mind import Dialogue  # noqa: PLC0415 - the extra `embedded` is needed only here
-    from bridge.rehearsal.model import run  # noqa: PLC0415
+    from bridge.rehearsal.model import run  # noqa: PLC0415 - as above
 
     path = options.dialogue or load(file, environ).settings.rehearsal.dialogue
     serving = run(

@@ -226,7 +226,7 @@ class Switchboard:
             return self._here
         return NOBODY
 
-    async def _bring(self, owner: str, method: str, request: IncomingCall | StreamEnded | Any) -> str | None:  # noqa: ANN401
+    async def _bring(self, owner: str, method: str, request: IncomingCall | StreamEnded | Any) -> str | None:  # noqa: ANN401 - see `_kinds`
         """Have a webhook answered by the owner of its call, or by this process; None when the owner is gone."""
         if owner in (NOBODY, self._here):
             _, perform = self._kinds[method]

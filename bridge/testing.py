@@ -170,12 +170,12 @@ def rehearse_call(scenario: Path, settings: Settings, *, folder: Path, rate: flo
 
 async def _rehearse(scenario: Path, settings: Settings, folder: Path, rate: float) -> Sequence[str]:
     # Imported here: every run of pytest loads this plugin, few rehearse.
-    from bridge.app import Bridge  # noqa: PLC0415
-    from bridge.clock import Clock  # noqa: PLC0415
-    from bridge.rehearsal import scenario as scenarios  # noqa: PLC0415
-    from bridge.rehearsal.carrier import Carrier  # noqa: PLC0415
-    from bridge.rehearsal.rehearse import rehearse  # noqa: PLC0415
-    from bridge.watch import kept_by  # noqa: PLC0415
+    from bridge.app import Bridge  # noqa: PLC0415 - see above
+    from bridge.clock import Clock  # noqa: PLC0415 - see above
+    from bridge.rehearsal import scenario as scenarios  # noqa: PLC0415 - see above
+    from bridge.rehearsal.carrier import Carrier  # noqa: PLC0415 - see above
+    from bridge.rehearsal.rehearse import rehearse  # noqa: PLC0415 - see above
+    from bridge.watch import kept_by  # noqa: PLC0415 - see above
 
     server = settings.server.model_copy(update={"port": 0})
     tape = settings.tape.model_copy(update={"record": True, "directory": folder})

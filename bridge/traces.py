@@ -152,11 +152,11 @@ def _plain(fields: dict[str, object]) -> dict[str, str | int | float | bool]:
 
 def _provider(settings: Otel) -> TracerProvider:
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
-        from opentelemetry.sdk.trace.sampling import TraceIdRatioBased  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - the extra `otel` is needed only here
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - the same
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - the same
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - the same
+        from opentelemetry.sdk.trace.sampling import TraceIdRatioBased  # noqa: PLC0415 - the same
     except ImportError:
         message = "traces need more packages: pip install 'voicebridge[otel]'"
         raise ConfigurationError(message, key="otel.endpoint") from None

@@ -36,7 +36,7 @@ class Spend:
         """A response is over, in whatever way."""
         self._count(usage_of(usage), self._price, "response")
 
-    def transcribed(self, usage: Any) -> None:  # noqa: ANN401
+    def transcribed(self, usage: Any) -> None:  # noqa: ANN401 - the same
         """Something that the caller said was written down."""
         self._count(usage_of_transcription(usage), self._transcription_price, "transcription")
 

@@ -173,7 +173,7 @@ async def shared(context: Context) -> list[Finding]:
     if not _is_installed("redis"):
         return [skipped("Redis cannot be asked without the extra")]
     from redis.asyncio import Redis  # noqa: PLC0415 - an extra
-    from redis.exceptions import RedisError  # noqa: PLC0415
+    from redis.exceptions import RedisError  # noqa: PLC0415 - the same
 
     host = urlsplit(url).hostname
     async with Redis.from_url(url, socket_connect_timeout=_CONNECT_S, socket_timeout=_CONNECT_S) as redis:

@@ -119,7 +119,7 @@ class PythonFunction:
 class _Untitled(GenerateJsonSchema):
     """Leaves out the title that a field would get from its name: it says nothing new and costs tokens."""
 
-    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
 
 

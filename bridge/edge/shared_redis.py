@@ -345,8 +345,8 @@ def _client(url: str) -> Redis:
         message = "needs one more package: pip install 'voicebridge[redis]'"
         raise ConfigurationError(message, key="shared.url")
     from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415 - the extra `redis` is needed only here
-    from redis.asyncio.retry import Retry  # noqa: PLC0415
-    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.asyncio.retry import Retry  # noqa: PLC0415 - as above
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
 
     pool = BlockingConnectionPool.from_url(
         url,

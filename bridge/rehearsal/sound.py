@@ -139,7 +139,7 @@ def _resample(pcm: bytes, rate_hz: int, source: str) -> bytes:
         return pcm
     try:
         import numpy as np  # noqa: PLC0415 - needed only for files of another rate
-        import soxr  # noqa: PLC0415
+        import soxr  # noqa: PLC0415 - the same
     except ImportError as error:
         message = f"has {rate_hz} Hz and the phone 8000: convert it, or pip install 'voicebridge[embedded]'"
         raise ConfigurationError(message, source=source) from error

@@ -78,7 +78,7 @@ class Pcm16Converter:
     def __init__(self, *, to_model: bool) -> None:
         try:
             import numpy as np  # noqa: PLC0415 - the extra `pcm16` is needed only where a model has no G.711
-            import soxr  # noqa: PLC0415
+            import soxr  # noqa: PLC0415 - the same
         except ImportError as error:
             message = "pcm16 needs two more packages: pip install 'voicebridge[pcm16]'"
             raise BridgeError(message) from error

@@ -40,7 +40,7 @@ def usage_of(response: Any) -> Usage | None:  # noqa: ANN401 - whatever the serv
     return Usage(text - cached_text, cached_text, audio - cached_audio, cached_audio, text_out, audio_out)
 
 
-def usage_of_transcription(usage: Any) -> Usage | None:  # noqa: ANN401
+def usage_of_transcription(usage: Any) -> Usage | None:  # noqa: ANN401 - the same
     """The tokens of a transcription, what is written being text; None where it is paid by the minute, or not told."""
     fields = _table(usage)
     if fields.get("type") != "tokens":
@@ -67,9 +67,9 @@ def _cached(details: dict[str, Any], text: int, audio: int) -> tuple[int, int]:
     return min(text, cached), min(audio, max(0, cached - text))
 
 
-def _table(value: Any) -> dict[str, Any]:  # noqa: ANN401
+def _table(value: Any) -> dict[str, Any]:  # noqa: ANN401 - the same
     return value if isinstance(value, dict) else {}
 
 
-def _count(value: Any) -> int:  # noqa: ANN401
+def _count(value: Any) -> int:  # noqa: ANN401 - the same
     return int(value) if isinstance(value, int | float) and 0 <= value <= MOST else 0

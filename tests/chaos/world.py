@@ -116,18 +116,18 @@ class World:
         """Keep the order for the carrier."""
         self.carrier.order = order
 
-    def leave_stream(self, driver: Driver, close: Callable[[], object]) -> None:  # noqa: ARG002
+    def leave_stream(self, driver: Driver, close: Callable[[], object]) -> None:  # noqa: ARG002 - the driver's signature
         """Have the carrier leave the stream."""
         self.carrier.leave(close)
 
-    def hang_up(self, driver: Driver) -> None:  # noqa: ARG002
+    def hang_up(self, driver: Driver) -> None:  # noqa: ARG002 - the driver's signature
         """Have the carrier end the call."""
         self.carrier.later(0.1, self.carrier.hang_up)
 
     def park(self, driver: Driver) -> None:
         """The call takes up no place."""
 
-    async def run_function(self, plan: Plan, function: RunFunction) -> str:  # noqa: ARG002
+    async def run_function(self, plan: Plan, function: RunFunction) -> str:  # noqa: ARG002 - the driver's signature
         """Run a function."""
         self._running += 1
         try:
@@ -145,6 +145,6 @@ class World:
     def said(self, driver: Driver, line: Said) -> None:
         """The judge has seen it."""
 
-    def ended(self, driver: Driver, ending: Ending) -> None:  # noqa: ARG002
+    def ended(self, driver: Driver, ending: Ending) -> None:  # noqa: ARG002 - the driver's signature
         """The call is over."""
         self._over.set()

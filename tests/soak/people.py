@@ -65,12 +65,12 @@ async def interrupts(run: Rehearsal, call: Call) -> None:
     await answered(call)
 
 
-async def stays(run: Rehearsal, call: Call) -> None:  # noqa: ARG001
+async def stays(run: Rehearsal, call: Call) -> None:  # noqa: ARG001 - a script's signature
     """Says nothing, until somebody hangs up."""
     await call.ended()
 
 
-async def asks_and_stays(run: Rehearsal, call: Call) -> None:  # noqa: ARG001
+async def asks_and_stays(run: Rehearsal, call: Call) -> None:  # noqa: ARG001 - a script's signature
     """Asks, and whatever comes of it, comes."""
     await asks(call)
     await call.ended()
@@ -101,7 +101,7 @@ async def loses_the_stream(run: Rehearsal, call: Call) -> None:
 async def loses_every_stream(run: Rehearsal, call: Call) -> None:
     """It breaks again and again."""
     for number in range(1, MAX_LOSSES + 2):
-        await call.until(lambda number=number: len(call.streams) == number)  # type: ignore[misc]
+        await call.until(lambda number=number: len(call.streams) == number)  # type: ignore[misc]  # it is called without
         await run.clock.sleep(0.5)
         if call.stream is not None:
             call.stream.drop()
@@ -204,11 +204,11 @@ class SoakMind:
 class Deaf:
     """Ears that understand the same each time, and a mouth that hums; neither keeps anything."""
 
-    async def recognise(self, ulaw: bytes, domain: Domain) -> str:  # noqa: ARG002
+    async def recognise(self, ulaw: bytes, domain: Domain) -> str:  # noqa: ARG002 - the port's signature
         """A word."""
         return "please"
 
-    async def speak(self, text: str, voice: str) -> bytes:  # noqa: ARG002
+    async def speak(self, text: str, voice: str) -> bytes:  # noqa: ARG002 - the port's signature
         """A tenth of a second for each word."""
         return TONE * (200 * len(text.split()))
 

@@ -34,7 +34,7 @@ def services() -> Any:  # noqa: ANN401 - as YAML has it
     return yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
 
 
-def test_bridge_starts_with_the_environment_of_the_compose_file(services: Any, tmp_path: Path) -> None:  # noqa: ANN401
+def test_bridge_starts_with_the_environment_of_the_compose_file(services: Any, tmp_path: Path) -> None:  # noqa: ANN401 - YAML
     """Public address, fast door and every secret arrive; there is nothing that it does not know."""
     for name, secret in SECRETS.items():
         (tmp_path / name).write_text(f"{secret}\n", encoding="utf-8")
@@ -54,7 +54,7 @@ def test_bridge_starts_with_the_environment_of_the_compose_file(services: Any, t
     ]
 
 
-def test_calls_are_given_the_time_to_end_that_the_bridge_gives_them(services: Any) -> None:  # noqa: ANN401
+def test_calls_are_given_the_time_to_end_that_the_bridge_gives_them(services: Any) -> None:  # noqa: ANN401 - YAML
     """Ten seconds, which is the default, would cut every live call."""
     drain_s = load(None, {}).settings.server.drain_s
 
@@ -62,7 +62,7 @@ def test_calls_are_given_the_time_to_end_that_the_bridge_gives_them(services: An
         assert drain_s < int(services[name]["stop_grace_period"].removesuffix("s"))
 
 
-def test_proxy_knows_both_ports_of_the_bridge(services: Any) -> None:  # noqa: ANN401
+def test_proxy_knows_both_ports_of_the_bridge(services: Any) -> None:  # noqa: ANN401 - YAML
     """Webhooks go to the one, media streams to the other."""
     caddyfile = (ROOT / "ops" / "caddy" / "Caddyfile").read_text(encoding="utf-8")
     media_port = services["bridge"]["environment"]["BRIDGE_SERVER__MEDIA_PORT"]

@@ -69,12 +69,10 @@ class Call:
         callback: StatusCallback | None = None,
         fallback: tuple[str, str] | None = None,
     ) -> None:
-        self.carrier = carrier
-        self.person = person
+        self.carrier, self.person = carrier, person
         self.sid = new_sid("CA")
         self.direction = direction
-        self.from_ = from_
-        self.to = to
+        self.from_, self.to = from_, to
         self.parent_sid = parent_sid
         self.fallback = fallback
         self.status = "queued"
@@ -96,8 +94,7 @@ class Call:
         self._orders: asyncio.Queue[Flow | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._limit: Timer | None = None
-        self._answered = asyncio.Event()
-        self._ended = asyncio.Event()
+        self._answered, self._ended = asyncio.Event(), asyncio.Event()
         self._error: BaseException | None = None
 
     # What a person does

@@ -100,7 +100,7 @@ class _Interface:
         call.begin(placed(call, then, timeout_s=timeout_s, digits=form.get("SendDigits", ""), detection=detection))
         return call_resource(call), 201
 
-    async def update_call(self, account: str, sid: str) -> Resource:  # noqa: ARG002
+    async def update_call(self, account: str, sid: str) -> Resource:  # noqa: ARG002 - the route has it; there is one account
         form: Form = await request.form
         call = self._call(sid)
         if call.is_over:
@@ -120,12 +120,12 @@ class _Interface:
             call.replace(following(call, source))
         return call_resource(call)
 
-    async def fetch_call(self, account: str, sid: str) -> Resource:  # noqa: ARG002
+    async def fetch_call(self, account: str, sid: str) -> Resource:  # noqa: ARG002 - the route has it; there is one account
         return call_resource(self._call(sid))
 
     # Recordings
 
-    async def create_recording(self, account: str, sid: str) -> tuple[Resource, int]:  # noqa: ARG002
+    async def create_recording(self, account: str, sid: str) -> tuple[Resource, int]:  # noqa: ARG002 - the route has it; there is one account
         form: Form = await request.form
         call = self._call(sid)
         if call.status != "in-progress":
@@ -142,7 +142,7 @@ class _Interface:
         )
         return recording_resource(call, recording), 201
 
-    async def update_recording(self, account: str, sid: str, recording: str) -> Resource:  # noqa: ARG002
+    async def update_recording(self, account: str, sid: str, recording: str) -> Resource:  # noqa: ARG002 - the route has it; there is one account
         form: Form = await request.form
         call = self._call(sid)
         going = [each for each in call.recordings if each.status in {"in-progress", "paused"}]
@@ -154,7 +154,7 @@ class _Interface:
 
     # Conferences
 
-    async def list_conferences(self, account: str) -> Resource:  # noqa: ARG002
+    async def list_conferences(self, account: str) -> Resource:  # noqa: ARG002 - the route has it; there is one account
         wanted = request.args
         found = [
             conference_resource(each, self._carrier.account_sid)
@@ -163,10 +163,10 @@ class _Interface:
         ]
         return page("conferences", found)
 
-    async def fetch_conference(self, account: str, sid: str) -> Resource:  # noqa: ARG002
+    async def fetch_conference(self, account: str, sid: str) -> Resource:  # noqa: ARG002 - the route has it; there is one account
         return conference_resource(self._conference(sid), self._carrier.account_sid)
 
-    async def update_conference(self, account: str, sid: str) -> Resource:  # noqa: ARG002
+    async def update_conference(self, account: str, sid: str) -> Resource:  # noqa: ARG002 - the route has it; there is one account
         form: Form = await request.form
         conference = self._conference(sid)
         if form.get("Status") == "completed":
@@ -216,7 +216,7 @@ class _Interface:
         seat.is_on_hold = _flag(form, "Hold", default=seat.is_on_hold)
         return participant(conference, seat, account)
 
-    async def remove_participant(self, account: str, sid: str, call: str) -> tuple[str, int]:  # noqa: ARG002
+    async def remove_participant(self, account: str, sid: str, call: str) -> tuple[str, int]:  # noqa: ARG002 - the route has it; there is one account
         _, seat = self._seat(sid, call)
         seat.gone.set()
         return "", 204

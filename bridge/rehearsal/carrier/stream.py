@@ -58,14 +58,14 @@ class Media(msgspec.Struct, tag_field="event", tag="media", forbid_unknown_field
 class Mark(msgspec.Struct, tag_field="event", tag="mark", forbid_unknown_fields=True):
     """A name that comes back when all before it was played."""
 
-    streamSid: str  # noqa: N815
+    streamSid: str  # noqa: N815 - the carrier's spelling
     mark: Name
 
 
 class Clear(msgspec.Struct, tag_field="event", tag="clear", forbid_unknown_fields=True):
     """Drop what is not played."""
 
-    streamSid: str  # noqa: N815
+    streamSid: str  # noqa: N815 - the carrier's spelling
 
 
 _DECODER = msgspec.json.Decoder(Media | Mark | Clear)

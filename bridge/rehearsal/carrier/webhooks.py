@@ -107,9 +107,9 @@ class Webhooks:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise WebhookError(11200, f"{exchange.url} could not be reached: {error!r}") from error
         exchange.status, exchange.answer = response.status_code, response.text
-        if response.status_code >= 400:  # noqa: PLR2004
+        if response.is_error:
             raise WebhookError(11217, f"{exchange.url} answered {response.status_code}")
-        if response.status_code >= 300:  # noqa: PLR2004
+        if not response.is_success:
             raise WebhookError(11200, f"{exchange.url} answered {response.status_code}; give the final address instead")
         return Answer(response.headers.get("content-type", "").partition(";")[0].strip().lower(), response.content)
 

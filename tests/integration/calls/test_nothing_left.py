@@ -62,7 +62,7 @@ async def is_lost(run: Rehearsal) -> None:
 
     async def script(call: Call) -> None:
         for number in range(1, MAX_LOSSES + 2):
-            await call.until(lambda number=number: len(call.streams) == number)  # type: ignore[misc]
+            await call.until(lambda number=number: len(call.streams) == number)  # type: ignore[misc]  # it is called without
             await call.carrier.clock.sleep(0.5)
             assert call.stream is not None
             call.stream.drop()

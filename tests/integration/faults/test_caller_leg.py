@@ -115,7 +115,7 @@ class TestSocketLost:
         async def script(call: Call) -> None:
             await greeted(call)
             for number in range(1, MAX_LOSSES + 2):
-                await call.until(lambda number=number: len(call.streams) == number)  # type: ignore[misc]
+                await call.until(lambda number=number: len(call.streams) == number)  # type: ignore[misc]  # it is called without
                 await call.carrier.clock.sleep(0.5)
                 stream_of(call).drop()
 

@@ -98,7 +98,7 @@ async def test_a_disk_that_stands_still_holds_up_no_call(
         stands_still.wait(20)
         write(self)
 
-    monkeypatch.setattr(recorder._Writing, "write", slow)  # noqa: SLF001
+    monkeypatch.setattr(recorder._Writing, "write", slow)  # noqa: SLF001 - a disk that is slow cannot be had otherwise
     stream, session = await begun(model, twilio, SID)
     for _ in range(50):
         await passes(stream, session)

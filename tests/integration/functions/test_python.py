@@ -92,7 +92,7 @@ class TestSchema:
     async def test_names_of_pydantic_are_no_trouble(self, offer: Offer, plan: Plan) -> None:
         """A parameter may be called like a method of a pydantic model."""
 
-        def lookup(schema: str, copy: int, model_config: bool, self: str = "x") -> list[object]:  # noqa: FBT001
+        def lookup(schema: str, copy: int, model_config: bool, self: str = "x") -> list[object]:  # noqa: FBT001 - the model passes by name
             return [schema, copy, model_config, self]
 
         async with FunctionRunner(offer(lookup), Clock()) as runner:

@@ -79,7 +79,7 @@ async def test_caller_s_sound_arrives_unchanged_on_a_clean_line(bridge: Bridge, 
     await call.ended()
 
     stream = bridge.streams[0]
-    timestamps = [int(message["media"]["timestamp"]) for message in stream.of("media")]  # type: ignore[index]
+    timestamps = [int(message["media"]["timestamp"]) for message in stream.of("media")]  # type: ignore[index]  # JSON
     assert said in stream.sound()
     assert list(range(0, 20 * len(timestamps), 20)) == timestamps
     sequence = [int(str(message["sequenceNumber"])) for message in stream.received[1:]]
@@ -309,7 +309,7 @@ async def test_lossy_line_leaves_gaps_in_the_timestamps(bridge: Bridge, carrier:
         await call.ended()
 
     one, two = (
-        [(int(media["chunk"]), int(media["timestamp"])) for media in (m["media"] for m in stream.of("media"))]  # type: ignore[index]
+        [(int(media["chunk"]), int(media["timestamp"])) for media in (m["media"] for m in stream.of("media"))]  # type: ignore[index]  # JSON
         for stream in bridge.streams
     )
     both = min(len(one), len(two))

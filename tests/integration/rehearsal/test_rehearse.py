@@ -32,7 +32,7 @@ async def converse(stream: Stream) -> None:
     while (message := await stream.receive())["event"] != "stop":
         if message["event"] != "media":
             continue
-        change = hearing.feed(at, base64.b64decode(message["media"]["payload"]))  # type: ignore[index]
+        change = hearing.feed(at, base64.b64decode(message["media"]["payload"]))  # type: ignore[index]  # JSON
         at += 160
         if change == "started":
             await stream.clear()
@@ -51,7 +51,7 @@ async def turns(_: str) -> list[Turn]:
 
 def scenario(*steps: Step, **more: object) -> Scenario:
     """A scenario with one recording."""
-    return Scenario(title="Test", steps=steps, sounds={"question": QUESTION}, **more)  # type: ignore[arg-type]
+    return Scenario(title="Test", steps=steps, sounds={"question": QUESTION}, **more)  # type: ignore[arg-type]  # fields of several types
 
 
 async def test_caller_asks_interrupts_and_hangs_up(bridge: Bridge, carrier: Carrier, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def _knows(schema: dict[str, object], here: object, path: Path) -> bool:
     if not path:
         return True
     if "$ref" in here:
-        return _knows(schema, schema["$defs"][str(here["$ref"]).rpartition("/")[2]], path)  # type: ignore[index]
+        return _knows(schema, schema["$defs"][str(here["$ref"]).rpartition("/")[2]], path)  # type: ignore[index]  # JSON
     if any(_knows(schema, form, path) for form in here.get("anyOf", ()) if isinstance(form, dict)):
         return True
     properties = here.get("properties", {})

@@ -9,7 +9,7 @@ import pytest
 from bridge.configuration import Loaded
 
 EVERYBODY = (
-    *("0.0.0.0", "::", "::0", "0", "", "*", "bot.example.com", "localhost.example.com", "10.0.0.1", "192.168.1.2"),  # noqa: S104
+    *("0.0.0.0", "::", "::0", "0", "", "*", "bot.example.com", "localhost.example.com", "10.0.0.1", "192.168.1.2"),  # noqa: S104 - they are refused
     *("169.254.169.254", "fe80::1", "::ffff:10.0.0.1", "127.0.0.1.example.com", "0x7f000001", "127.1", " 127.0.0.1"),
 )
 

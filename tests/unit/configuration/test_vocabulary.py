@@ -18,7 +18,7 @@ def session_of(loaded: Loaded, dialect: Dialect) -> Json:
         loaded.settings.agents["a"],
         dialect=dialect,
         tools=[],
-        turn_control=TurnControl(True, True),  # noqa: FBT003
+        turn_control=TurnControl(True, True),  # noqa: FBT003 - a tuple of two
     )
 
 

@@ -13,6 +13,19 @@ down_revision = None
 
 def upgrade() -> None:
     """Make the tables."""
+    _calls()
+    _details()
+    _recordings()
+    _deliveries()
+    op.create_table(
+        "bridges",
+        sa.Column("instance", sa.String(255), nullable=False),
+        sa.Column("seen_at", UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("instance", name="pk_bridges"),
+    )
+
+
+def _calls() -> None:
     op.create_table(
         "calls",
         sa.Column("id", sa.String(32), nullable=False),
@@ -45,14 +58,6 @@ def upgrade() -> None:
     op.create_index("ix_calls_call_sid", "calls", ["call_sid"])
     op.create_index("ix_calls_began_at_id", "calls", ["began_at", "id"])
     op.create_index("ix_calls_instance_state", "calls", ["instance", "state"])
-    _details()
-    _deliveries()
-    op.create_table(
-        "bridges",
-        sa.Column("instance", sa.String(255), nullable=False),
-        sa.Column("seen_at", UtcTime(), nullable=False),
-        sa.PrimaryKeyConstraint("instance", name="pk_bridges"),
-    )
 
 
 def _details() -> None:
@@ -84,6 +89,9 @@ def _details() -> None:
         sa.Column("wait_ms", sa.Integer(), nullable=False),
         sa.Column("model_ms", sa.Integer()),
     )
+
+
+def _recordings() -> None:
     op.create_table(
         "recordings",
         sa.Column("recording_sid", sa.String(64), nullable=False),
