@@ -18,6 +18,7 @@ from bridge.api_document import document
 from bridge.api_limits import Tally
 from bridge.api_requests import SayRequest, TransferRequest
 from bridge.call.controls import HangUp, Say, Transfer
+from bridge.edge import bodies
 from bridge.outbound import CallRequest, NotPlacedError
 from bridge.past import Page
 from bridge.records.unavailable import RecordsUnavailableError
@@ -199,17 +200,14 @@ class OperatorApi:
 
     async def read(self) -> bytes:
         """The body of the request. Raises ApiError when it is too large or too slow."""
-        body = bytearray()
+        clock = self._desk.clock
         try:
-            async with self._desk.clock.timeout(READ_WITHIN_S):
-                async for chunk in request.body:
-                    body += chunk
-                    if len(body) > MAX_BODY_BYTES:
-                        message = f"A request has at most {MAX_BODY_BYTES} bytes."
-                        raise ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", message)
+            return await bodies.read(request.body, clock, max_bytes=MAX_BODY_BYTES, within_s=READ_WITHIN_S)
+        except bodies.TooLargeError:
+            message = f"A request has at most {MAX_BODY_BYTES} bytes."
+            raise ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", message) from None
         except TimeoutError:
             raise ApiError(HTTPStatus.REQUEST_TIMEOUT, "too_slow", "The body did not arrive in time.") from None
-        return bytes(body)
 
 
 async def http_error(error: HTTPException) -> Response:

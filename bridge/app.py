@@ -111,8 +111,7 @@ class Bridge:
     @property
     def url(self) -> str:
         """Where it listens on this machine."""
-        host = self.settings.server.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return several.url_of(self.settings.server.host, self.port)
 
     async def __aenter__(self) -> Self:
         """Start the embedded model, if that is the model, and listen."""

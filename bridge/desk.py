@@ -150,9 +150,10 @@ class FrontDesk:
             return way
         try:
             info = info_of(call, line)
-            variables = await self.rules.variables(info)
+            planner = self.rules.planner_of(info.call_sid)
+            variables = await planner.variables(info)
             by_sip = bool(call.sip_call_id)
-            plan = self.rules.plan(info, variables, by_sip=by_sip, is_primary_down=way.is_primary_down)
+            plan = planner.plan(info, variables, by_sip=by_sip, is_primary_down=way.is_primary_down)
             place = self.begin_call(plan, "call.answered", since=asked_at)
         except BaseException:
             self.calls.leave(call.call_sid)

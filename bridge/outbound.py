@@ -188,7 +188,8 @@ class Outbound:
             if way is None:
                 raise NotPlacedError("model_down", "The model is known to be down: try again in a few minutes.")
             outgoing = Outgoing(request.ring_s + CARRIER_ADDS_S, request.on_machine, request.message)
-            dialled = _Dialled(info, await self._rules.variables(info), outgoing, way.is_primary_down)
+            variables = await self._rules.planner_of(info.call_sid).variables(info)
+            dialled = _Dialled(info, variables, outgoing, way.is_primary_down)
             self._dialled[name] = dialled
             return await self._dial(control, self._order(request, own_number, name), name, dialled)
         finally:
@@ -213,7 +214,7 @@ class Outbound:
         dialled.call_sid = call_sid
         info = msgspec.structs.replace(dialled.info, call_sid=call_sid, idempotency_key="")
         by_sip = info.to_number.startswith("sip")
-        plan = self._rules.plan(
+        plan = self._rules.planner_of(call_sid).plan(
             info,
             dialled.variables,
             by_sip=by_sip,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from bridge.recent import CallView, Line, Summary
+from bridge.recent import CallView, Summary
 from bridge.records import reading  # noqa: TC001 - the types are read at run time
 from bridge.records.unavailable import RecordsUnavailableError
 
@@ -152,7 +152,6 @@ def _summary(row: RowMapping) -> Summary:
 
 def _details(record: CallRecord) -> CallDetails:
     kept = {name: getattr(record, name) for name in _FROM_RECORDS}
-    lines = [Line(line.role, line.words, line.at_s, line.heard_ms, line.is_cut) for line in record.transcript]
     return CallDetails(
         call_sid=record.call_sid,
         agent=record.agent,
@@ -165,7 +164,7 @@ def _details(record: CallRecord) -> CallDetails:
         reason=record.reason,
         from_number=record.from_number,
         to_number=record.to_number,
-        transcript=lines,
+        transcript=list(record.transcript),
         **kept,
     )
 

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 from quart import Blueprint, Response, abort, request, websocket
 from werkzeug.datastructures import MultiDict
 
+from bridge.edge import bodies
 from bridge.edge.window import window_of
 from twiml.signature import SETTINGS_HEADER, SIGNATURE_HEADER, raw_target
 
@@ -137,16 +138,12 @@ class Probe:
         return nonce
 
     async def _body(self) -> bytes:
-        body = bytearray()
         try:
-            async with self._clock.timeout(_READ_LIMIT_S):
-                async for chunk in request.body:
-                    body += chunk
-                    if len(body) > _BODY_MAX_BYTES:
-                        abort(413)
+            return await bodies.read(request.body, self._clock, max_bytes=_BODY_MAX_BYTES, within_s=_READ_LIMIT_S)
+        except bodies.TooLargeError:
+            abort(413)
         except TimeoutError:
             abort(408)
-        return bytes(body)
 
     def _seen(
         self, nonce: str, scope: Mapping[str, object], headers: Headers, verdict: Verdict

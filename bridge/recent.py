@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from bridge.records.reading import Line
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,18 +20,6 @@ KEPT = 200
 """Calls that are kept when they have ended; the one that ended first is forgotten first."""
 MAX_LINES = 1000
 _BEGINNINGS: dict[str, Literal["ringing", "live"]] = {"call.placed": "ringing", "call.answered": "live"}
-
-
-class Line(msgspec.Struct, frozen=True):
-    """A line of a transcript: the caller's words as understood, the bot's as heard."""
-
-    role: str
-    words: str | None
-    """Null where words are not kept."""
-    at_s: float
-    """Seconds since the call began."""
-    heard_ms: int | None
-    is_cut: bool
 
 
 class Summary(msgspec.Struct, kw_only=True):

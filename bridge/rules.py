@@ -16,10 +16,9 @@ from bridge.planning import Planner
 from bridge.standing import standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from types import TracebackType
 
-    from bridge.call.plan import CallInfo, Outgoing, Plan
     from bridge.edge.functions import FunctionRunner
     from bridge.endpoints import Endpoints
     from bridge.settings import Settings
@@ -41,7 +40,7 @@ class Rules:
 
 
 class RuleBook:
-    """The rules of all calls, as an async context manager. To whoever plans calls it is a `Planner`.
+    """The rules of all calls, as an async context manager.
 
     Args:
         settings: the rules to begin with.
@@ -87,26 +86,16 @@ class RuleBook:
         self._current, self.settings = made, settings
         self._let_go()
 
-    async def variables(self, info: CallInfo) -> dict[str, str]:
-        """What is known about a call that comes; it goes by the rules of now from here on."""
-        return await self._begin(info.call_sid).planner.variables(info)
+    def planner_of(self, call_sid: str) -> Planner:
+        """What plans a call, which goes by the rules of now from here on; one that has no name yet does not.
 
-    def plan(
-        self,
-        info: CallInfo,
-        variables: Mapping[str, str],
-        *,
-        by_sip: bool = False,
-        outgoing: Outgoing | None = None,
-        is_primary_down: bool = False,
-    ) -> Plan:
-        """The plan of a call; `end` must be called when it is over, or has not begun after all."""
-        planner = self._begin(info.call_sid).planner
-        return planner.plan(info, variables, by_sip=by_sip, outgoing=outgoing, is_primary_down=is_primary_down)
-
-    def adopted(self, plan: Plan) -> Plan:
-        """The plan of a call that another bridge has begun; `end` must be called when it is over."""
-        return self._begin(plan.call_sid).planner.adopted(plan)
+        `end` must be called when it is over, or has not begun after all.
+        """
+        if not call_sid:
+            return self._current.planner
+        rules = self._of.setdefault(call_sid, self._current)
+        rules.calls.add(call_sid)
+        return rules.planner
 
     def of(self, call_sid: str) -> Rules:
         """The rules that a call goes by."""
@@ -118,13 +107,6 @@ class RuleBook:
         if rules is not None:
             rules.calls.discard(call_sid)
             self._let_go()
-
-    def _begin(self, call_sid: str) -> Rules:
-        if not call_sid:
-            return self._current
-        rules = self._of.setdefault(call_sid, self._current)
-        rules.calls.add(call_sid)
-        return rules
 
     async def _made(self, settings: Settings) -> Rules:
         made = standing(settings)

@@ -73,6 +73,11 @@ def media_routes(server: Server) -> dict[str, int]:
     return {public.replace("{worker}", str(number)): server.media_port + number for number in range(server.workers)}
 
 
+def url_of(host: str, port: int) -> str:
+    """Where a bridge listens on this machine."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def listen(host: str, port: int, *, key: str = "server.port", is_divided: bool = False) -> socket.socket:
     """A socket that listens; port 0 takes a free one. Raises BridgeError when the address cannot be had.
 

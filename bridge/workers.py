@@ -29,7 +29,7 @@ from bridge.edge.ledger import Ledger
 from bridge.edge.peer import LENGTH
 from bridge.edge.shared_parent import Parent
 from bridge.errors import BridgeError
-from bridge.several import address_of, instance_of, one_of, reserve
+from bridge.several import address_of, instance_of, one_of, reserve, url_of
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -97,8 +97,7 @@ class Workers:
     @property
     def url(self) -> str:
         """Where they listen on this machine."""
-        host = self.settings.server.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return url_of(self.settings.server.host, self.port)
 
     @property
     def pids(self) -> list[int]:

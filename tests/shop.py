@@ -7,9 +7,10 @@ import json
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any
 
 from bridge.rehearsal.carrier import Call
+from tests.receiver import Receiver
 from tests.support import speech
 
 WITHIN_S = 10.0
@@ -17,37 +18,20 @@ WITHIN_S = 10.0
 Event = dict[str, Any]
 
 
-class Shop:
+class Shop(Receiver):
     """An HTTP server of the operator's that answers every request with `result`; an async context manager."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.requests: list[Event] = []
         self.headers: list[Mapping[str, str]] = []
         self.result: object = None
-        self._server: asyncio.Server
 
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:]
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head)}
+    def receive(self, headers: Mapping[str, str], body: bytes) -> bytes:
+        """Keep a request, and answer it."""
         self.headers.append(headers)
-        self.requests.append(json.loads(await reader.readexactly(int(headers["content-length"]))))
-        body = json.dumps(self.result).encode()
-        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-        await writer.drain()
-        writer.close()
+        self.requests.append(json.loads(body))
+        return json.dumps(self.result).encode()
 
 
 class Gate:

@@ -24,7 +24,7 @@ from bridge.doctor.findings import Finding, Level, failed, ok, skipped
 from bridge.edge.window import BoundedReceive
 from bridge.errors import BridgeError
 from bridge.probe import Probe
-from bridge.several import listen
+from bridge.several import listen, url_of
 from twiml.signature import Validator
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ async def _running(context: Context) -> str | Finding:
     host = _EVERYWHERE.get(server.host, server.host)
     if not server.port:
         return ""
-    url = f"http://{f'[{host}]' if ':' in host else host}:{server.port}"
+    url = url_of(host, server.port)
     try:
         async with client() as http, context.clock.timeout(5):
             return (await ask(context, url, http)).identity

@@ -82,8 +82,9 @@ def write(file: Path, sound: bytes) -> None:
 def clip_of_next_call(run: Rehearsal) -> bytes:
     """What its caller would hear while its session is replaced."""
     rules = run.bridge.desk.rules
-    plan = rules.plan(CallInfo(call_sid="CA" + "9" * 32, agent="reception"), {})
-    rules.end(plan.call_sid)
+    info = CallInfo(call_sid="CA" + "9" * 32, agent="reception")
+    plan = rules.planner_of(info.call_sid).plan(info, {})
+    rules.end(info.call_sid)
     return b64decode(plan.hold_clip)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
-from typing import Self
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -13,6 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from bridge.rehearsal.carrier import Call, Callee
 from bridge.rehearsal.conversation import FunctionCall, Reply
+from tests.receiver import Receiver
 from tests.support import CALLER, LINE, Start, speech
 
 SALES = "+15557654321"
@@ -20,40 +20,24 @@ KEY = "a-key-of-the-receiver"
 QUESTION = "where is my violin"
 
 
-class Receiver:
-    """An OTLP receiver that keeps what it gets; an async context manager."""
+class Traced(Receiver):
+    """A receiver of OTLP that keeps what it gets."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.spans: list[Span] = []
         self.services: set[str] = set()
-        self.heads: list[str] = []
-        self._server: asyncio.Server
+        self.headers: list[Mapping[str, str]] = []
 
-    @property
-    def url(self) -> str:
-        """Where traces are sent."""
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1/traces"
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        length = next(line for line in head.splitlines() if line.lower().startswith("content-length:"))
+    def receive(self, headers: Mapping[str, str], body: bytes) -> bytes:
+        """Keep the spans of a request."""
         request = ExportTraceServiceRequest()
-        request.ParseFromString(await reader.readexactly(int(length.partition(":")[2])))
-        self.heads.append(head)
+        request.ParseFromString(body)
+        self.headers.append(headers)
         for resource in request.resource_spans:
             self.services |= {a.value.string_value for a in resource.resource.attributes if a.key == "service.name"}
             self.spans += [span for scope in resource.scope_spans for span in scope.spans]
-        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-        await writer.drain()
-        writer.close()
+        return b""
 
 
 @pytest.fixture
@@ -63,9 +47,9 @@ def door() -> str:
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
+async def receiver() -> AsyncIterator[Traced]:
     """Where traces go."""
-    async with Receiver() as receiver:
+    async with Traced() as receiver:
         yield receiver
 
 
@@ -75,7 +59,7 @@ def values(span: Span) -> dict[str, str | int]:
 
 
 async def test_a_call_is_one_trace_with_a_span_for_each_thing_that_took_time(
-    rehearsal: Start, receiver: Receiver, offer: Callable[..., dict[str, object]]
+    rehearsal: Start, receiver: Traced, offer: Callable[..., dict[str, object]]
 ) -> None:
     """Webhook, session, greeting, turn, function and transfer are children of the call, and lie within it."""
     run = await rehearsal(
@@ -121,12 +105,12 @@ async def test_a_call_is_one_trace_with_a_span_for_each_thing_that_took_time(
     assert ["lookup"] == [values(span)["function"] for span in parts if span.name == "function"]
     assert all(whole.start_time_unix_nano <= span.start_time_unix_nano <= span.end_time_unix_nano for span in parts)
     assert {"front-desk"} == receiver.services
-    assert all(f"x-key: {KEY}" in head for head in receiver.heads)
+    assert {KEY} == {headers["x-key"] for headers in receiver.headers}
     told = b"".join(span.SerializeToString() for span in receiver.spans).decode(errors="replace")
     assert [] == [text for text in (CALLER, LINE, SALES, QUESTION, "Cremona", "violin", KEY) if text in told]
 
 
-async def test_a_call_that_failed_is_marked_as_an_error(rehearsal: Start, receiver: Receiver) -> None:
+async def test_a_call_that_failed_is_marked_as_an_error(rehearsal: Start, receiver: Traced) -> None:
     """That is what one looks for."""
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         url = f"ws://127.0.0.1:{nobody.getsockname()[1]}/v1/realtime"
@@ -160,7 +144,7 @@ async def test_receiver_that_never_answers_holds_nothing_up(rehearsal: Start) ->
     assert ["caller_hung_up"] == run.seen.endings()
 
 
-async def test_share_of_none_means_no_trace(rehearsal: Start, receiver: Receiver) -> None:
+async def test_share_of_none_means_no_trace(rehearsal: Start, receiver: Traced) -> None:
     """`sample_ratio` is a share of calls: none of them, none of their parts."""
     run = await rehearsal([Reply(speech="Hello there.")], otel={"endpoint": receiver.url, "sample_ratio": 0})
     call = await run.dial()
