@@ -61,7 +61,8 @@ def words(target: str) -> list[bytes]:
     for _, data in entries(target):
         for word in re.findall(pattern, data):
             counted[word] = counted.get(word, 0) + 1
-    return sorted(counted, key=lambda word: -counted[word])[:MAX_WORDS]
+    frequent = sorted(counted, key=lambda word: -counted[word])[:MAX_WORDS]
+    return frequent + [b"\n^\n", b"\n\n", b"\n~"] * (target in ("caller", "model"))
 
 
 def _fixtures(target: str) -> list[Path]:

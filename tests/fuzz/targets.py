@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from itertools import islice
@@ -26,45 +26,56 @@ MAX_LINES = 50
 
 
 def caller_leg(data: bytes) -> None:
-    """Messages of the media stream, one a line: read as bytes, and taken as text by a call that is up."""
-    call = _call()
-    for line in _lines(call, data):
-        read = caller.parse(line)
-        assert isinstance(read, caller.CallerMessage)
-        if isinstance(read, caller.CallerAudio):
-            assert 0 <= read.timestamp_ms <= caller.MAX_TIMESTAMP_MS
-            assert 0 <= size_of(read.payload)
-        call.caller(line.decode(errors="replace"))
-    _record(call)
+    """Messages of the media stream, one a line, for a call that is up and whose bot is speaking."""
+    _converse(data, model_begins=False)
 
 
 def model_leg(data: bytes) -> None:
-    """Events of the session, one a line: read, and taken by a call whose bot is speaking."""
+    """Events of the session, the same way."""
+    _converse(data, model_begins=True)
+
+
+def _converse(data: bytes, *, model_begins: bool) -> None:
+    """Take line by line, 20 ms apart; an empty line stands for time that passes until something is due.
+
+    `~` stands before what the other leg says, and a line `^` for all marks that were set, which come back.
+    """
     call = _call()
-    for line in _lines(call, data):
-        read = model.parse(line)
-        assert isinstance(read, model.ModelEvent)
-        call.model_text(line.decode(errors="replace"))
+    for line in data.split(b"\n")[:MAX_LINES]:
+        if not line:
+            call.timer()
+        elif line == b"^":
+            call.marks(call.log)
+        elif line.startswith(b"~") is model_begins:
+            _caller_says(call, line.removeprefix(b"~"))
+        else:
+            _model_says(call, line.removeprefix(b"~"))
+        if not call.endings:
+            call.frame()
+        if call.endings:
+            break
     _record(call)
+
+
+def _caller_says(call: Bench, line: bytes) -> None:
+    read = caller.parse(line)
+    assert isinstance(read, caller.CallerMessage)
+    if isinstance(read, caller.CallerAudio):
+        assert 0 <= read.timestamp_ms <= caller.MAX_TIMESTAMP_MS
+        assert 0 <= size_of(read.payload)
+    call.caller(line.decode(errors="replace"))
+
+
+def _model_says(call: Bench, line: bytes) -> None:
+    read = model.parse(line)
+    assert isinstance(read, model.ModelEvent)
+    call.model_text(line.decode(errors="replace"))
 
 
 def _record(call: Bench) -> None:
     """What was done can be written on a tape, whatever a peer had put into it."""
     for action in call.log:
         assert tape.action_fields(tape.action_line(action))["do"]
-
-
-def _lines(call: Bench, data: bytes) -> Iterator[bytes]:
-    """The lines, a moment apart; an empty one stands for time that passes until something is due."""
-    for line in data.split(b"\n")[:MAX_LINES]:
-        if call.endings:
-            return
-        if line:
-            yield line
-        else:
-            call.timer()
-        if not call.endings:
-            call.frame()
 
 
 def tapes(data: bytes) -> None:
