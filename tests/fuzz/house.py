@@ -60,7 +60,7 @@ class House:
         server = {"public_url": PUBLIC_URL, "admin_token": ADMIN_TOKEN}
         settings = Settings.model_validate(_TABLES | {"twilio": twilio, "server": server})
         self._rules = RuleBook(settings, lambda settings: FunctionRunner(settings.functions, loop.clock))
-        loop.run_until_complete(self._rules.__aenter__())
+        asyncio.run(self._rules.__aenter__())  # which takes threads, and none has a part in virtual time
         recent = RecentCalls()
         observers = (recent, self)
         self.desk = FrontDesk(self._rules, loop.clock, control=self._carrier, model_leg=Model, observers=observers)
@@ -136,7 +136,7 @@ class House:
     def close(self) -> None:
         """Let go of everything."""
         self._loop.run_until_complete(self.desk.close())
-        self._loop.run_until_complete(self._rules.__aexit__(None, None, None))
+        asyncio.run(self._rules.__aexit__(None, None, None))
 
 
 def _raise() -> None:

@@ -181,9 +181,10 @@ async def _send(house: House, request: Request) -> tuple[int, bytes]:
 
 @cache
 def _houses() -> tuple[VirtualLoop, dict[bool, House]]:
-    logging.disable(logging.CRITICAL)
     loop = VirtualLoop()
-    return loop, {insecure: House(loop, insecure=insecure) for insecure in (False, True)}
+    houses = {insecure: House(loop, insecure=insecure) for insecure in (False, True)}
+    logging.disable(logging.CRITICAL)
+    return loop, houses
 
 
 @contextmanager
