@@ -32,6 +32,8 @@ MAX_FAILURES = 3
 """Responses that may fail in a row before the session is given up."""
 MAX_MALFORMED = 20
 """Events in a row that may make no sense before the session is given up."""
+_TIMED_OUT = "timed_out", ""
+"""Why no session came, for as long as no attempt has been refused."""
 
 
 class Sessions:
@@ -77,7 +79,7 @@ class Sessions:
         self._recovery = Recovery(plan)
         self._lifetime = Lifetime(deadlines)
         self._cause = ""
-        self._why = ("", "")
+        self._why = _TIMED_OUT
         self._connecting_at = self._give_up_at = 0.0
         self._fault_code = ""
         self._malformed = 0
@@ -87,6 +89,7 @@ class Sessions:
     def open(self, now: float, cause: str = "") -> None:
         """The call needs a session. `cause`: why it has none any more; empty: it never had one."""
         self._cause = cause
+        self._why = _TIMED_OUT
         self._recovery.begin(now)
         self._give_up_at = now + self._plan.restore_within_s
         self._deadlines.set("model.restored", self._give_up_at)
@@ -257,6 +260,8 @@ class Sessions:
         if attempt is None or now + attempt.after_s >= give_up_at:
             self._give_up(now)
             return
+        if had_session:
+            self._why = _TIMED_OUT
         self.leg = move_model(self.leg, ModelLeg.WAITING)
         self._give_up_at = give_up_at
         self._recovery.endpoint = attempt.endpoint
@@ -284,7 +289,6 @@ class Sessions:
             if self.succession.due(name, now, is_late=self._lifetime.age >= Age.LATE):
                 self._move(now, "limit")
         else:
-            self._why = ("timed_out", "") if self.leg is not ModelLeg.WAITING else self._why
             self.close(now)
             self._give_up(now)
 

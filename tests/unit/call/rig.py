@@ -117,8 +117,8 @@ class Rig(Bench):
         """Responses of which nothing more may be played."""
         self.truncations: list[Truncation] = []
         self.order: str | None = None
-        self.refusals: list[ModelLost] = []
-        """What becomes of the next attempts to open a session."""
+        self.refusals: list[ModelLost | None] = []
+        """What becomes of the next attempts to open a session; None: nothing, it hangs."""
         self._known: list[str] = []
         self._is_clip = False
         self._stream = wire_caller.Stream(STREAM_SID)
@@ -235,7 +235,9 @@ class Rig(Bench):
 
     def _connected(self) -> None:
         if self.refusals:
-            self.control(self.refusals.pop(0))
+            refusal = self.refusals.pop(0)
+            if refusal is not None:
+                self.control(refusal)
             return
         self.server.connect()
         self.control(ModelConnected())

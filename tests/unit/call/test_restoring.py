@@ -362,6 +362,24 @@ def test_session_does_not_come_back() -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "told"),
+    [([], ("timed_out", "")), ([ModelLost("rate_limited", "429")], ("rate_limited", "429"))],
+    ids=["no attempt was answered", "one was"],
+)
+def test_operator_learns_why_no_session_came_while_the_last_attempt_hung(
+    before: list[ModelLost | None], told: tuple[str, str]
+) -> None:
+    """What an attempt was refused for says more than that the time is up; why the session before was lost, nothing."""
+    rig = Rig(plan(restore_within_s=10.0))
+    rig.begin()
+    rig.refusals += [*before, None]
+    rig.lose()
+    rig.run_until(lambda: rig.order)
+
+    assert [{"reason": told[0], "code": told[1]}] == facts("model.failed", rig.log)
+
+
+@pytest.mark.parametrize(
     ("reason", "code"),
     [
         ("closed", "4000 invalid_request_error.beta_api_shape_disabled"),
