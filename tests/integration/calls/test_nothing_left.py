@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from bridge.call.ending import Ending
 from bridge.call.machine import Call as Core
@@ -16,11 +18,13 @@ from bridge.edge.driver import Driver
 from bridge.rehearsal.carrier import Call, Callee
 from bridge.rehearsal.conversation import FunctionCall, Reply
 from tests.client import ADMIN, LINES, Operator
+from tests.peers import Model, Stream, Twilio
 from tests.shop import asks, greeted
 from tests.support import Rehearsal, Start
 
 HELLO = Reply(speech="Hello there.")
 BYE = Reply(speech="Goodbye.")
+SID = "CA" + "1" * 32
 SALES = "+15557654321"
 PLACE = {"to": SALES, "announce": "One moment.", "timeout_s": 5}
 TRANSFER = Reply(calls=(FunctionCall("transfer_call", {"destination": "sales", "summary": "A price."}),))
@@ -154,14 +158,48 @@ async def test_nothing_is_left_of_a_call(rehearsal: Start, ending: Ending) -> No
     await run.carrier.settled()
 
     assert [ending.value] == run.seen.endings()
-    for _ in range(20):  # what is being closed takes a moment
-        if not (works() - before or alive()):
-            break
-        await asyncio.sleep(0.3)
+    await put_away(before)
     assert set() == {str(task.get_coro()) for task in works() - before}
     assert [] == alive()
     assert run.is_empty()
     assert not run.bridge.desk.is_owing
+
+
+async def test_nothing_is_left_of_a_stream_whose_carrier_talks_on_and_does_not_listen(
+    rehearsal: Start, model: Model
+) -> None:
+    """Who is to close the socket must not wait for room among messages that nobody takes any more."""
+    run = await rehearsal(model={"url": model.url}, agent={"greeting_message": ""}, tape={"record": False})
+    await run.clock.sleep(5)  # until the server serves
+    before = works()
+    async with Twilio(run.bridge.url, run.media_url) as twilio:
+        stream = await twilio.call(SID)
+        await model.session()
+        stream.socket.transport.pause_reading()
+        talking = asyncio.create_task(talk(stream))
+        await run.clock.sleep(2)
+        run.bridge.desk.hang_up_all(politely=False)
+        await asyncio.wait([talking], timeout=10)  # until it is cut off
+        assert talking.done()
+        await put_away(before)
+
+    assert set() == {str(task.get_coro()) for task in works() - before}
+    assert run.is_empty()
+
+
+async def talk(stream: Stream) -> None:
+    """Send sound for as long as somebody takes it."""
+    with suppress(ConnectionClosed):
+        while True:
+            await stream.speak(b"\x01" * 8000)
+
+
+async def put_away(before: set[asyncio.Task[Any]]) -> None:
+    """Wait a moment, in which what is being closed is closed."""
+    for _ in range(20):
+        if not (works() - before or alive()):
+            break
+        await asyncio.sleep(0.3)
 
 
 def works() -> set[asyncio.Task[Any]]:
