@@ -11,12 +11,8 @@ from bridge.call.responses import Kind, Wish
 
 if TYPE_CHECKING:
     from bridge.call.announcements import Announcements
-    from bridge.call.answering import Answering
-    from bridge.call.deadlines import Deadlines
     from bridge.call.memory import Memory
-    from bridge.call.playout import Playout
-    from bridge.call.responses import Responses
-    from bridge.call.turns import Turns
+    from bridge.call.parts import Parts
 
 OF_THE_STREAM = ("playout.overdue", "silence", "keys.pause", "secret.keyed")
 """Deadlines of a conversation that make no sense without a caller; they are set again when there is one."""
@@ -36,21 +32,12 @@ class Unfinished(msgspec.Struct):
 class Breaks:
     """The breaks of one call. Between the two methods, `is_on` tells that nobody hears the bot."""
 
-    def __init__(
-        self,
-        deadlines: Deadlines,
-        playout: Playout,
-        responses: Responses,
-        *,
-        turns: Turns,
-        answering: Answering,
-        acts: Announcements,
-    ) -> None:
-        self._deadlines = deadlines
-        self._playout = playout
-        self._responses = responses
-        self._turns = turns
-        self._answering = answering
+    def __init__(self, parts: Parts, acts: Announcements) -> None:
+        self._deadlines = parts.deadlines
+        self._playout = parts.playout
+        self._responses = parts.responses
+        self._turns = parts.turns
+        self._answering = parts.answering
         self._acts = acts
         self._unfinished: Unfinished | None = None
 

@@ -18,29 +18,25 @@ from bridge.call import prompts
 from bridge.call.actions import Order
 from bridge.call.acts import Act
 from bridge.call.announcements import Announcements
-from bridge.call.answering import Answering
-from bridge.call.answers import Answers, Loudness
 from bridge.call.breaks import Breaks, has_heard
 from bridge.call.course import Course
 from bridge.call.ending import Ending
-from bridge.call.hold import SLOW_S, Hold
+from bridge.call.hold import SLOW_S
 from bridge.call.keys import Keys
-from bridge.call.memory import Memory
-from bridge.call.playout import Playout
+from bridge.call.parts import parts_of
 from bridge.call.requests import Requests
-from bridge.call.responses import Kind, Responses, Wish
+from bridge.call.responses import Kind, Wish
 from bridge.call.restoring import Restoring
 from bridge.call.silence import Silence
 from bridge.call.speaking import Speaking
 from bridge.call.spend import Spend
-from bridge.call.transcript import Transcript
-from bridge.call.turns import Cutting, Turns
+from bridge.call.turns import Cutting
 from bridge.call.voice import CallerEar
-from bridge.call.waits import Waits
 from bridge.wire import model as wire
 
 if TYPE_CHECKING:
     from bridge.call.actions import Outbox
+    from bridge.call.answers import Loudness
     from bridge.call.deadlines import Deadlines
     from bridge.call.errands import Errand
     from bridge.call.inbound import Inbound
@@ -66,27 +62,13 @@ class Conversation:
         ear: EarMaker = CallerEar,
         loudness: Loudness,
     ) -> None:
-        self.memory = Memory()
-        self.playout = Playout()
-        self.transcript = Transcript(outbox, self.memory, self.playout, plan.dialect)
-        self.responses = Responses(outbox, deadlines, plan.dialect)
-        confirm_ms = plan.agent.barge_in.confirm_ms
-        self.turns = Turns(outbox, self.playout, self.responses, self.memory, session, confirm_ms=confirm_ms, ear=ear)
-        self._plan = plan
-        self._agent = plan.agent
-        self._outbox = outbox
-        self._deadlines = deadlines
-        self._inbound = inbound
-        self._session = session
-        self.requests = Requests(
-            plan,
-            outbox,
-            deadlines,
-            self.responses,
-            self.memory,
-            announce=self.announce,
-            change_agent=self._change_agent,
-        )
+        parts = parts_of(plan, outbox, deadlines, inbound, session, ear=ear, loudness=loudness)
+        self.memory, self.playout, self.transcript = parts.memory, parts.playout, parts.transcript
+        self.responses, self.turns, self.answering = parts.responses, parts.turns, parts.answering
+        self.answers, self.waits, self.hold = parts.answers, parts.waits, parts.hold
+        self._plan, self._agent = plan, plan.agent
+        self._outbox, self._deadlines, self._inbound, self._session = outbox, deadlines, inbound, session
+        self.requests = Requests(parts, plan, announce=self.announce, change_agent=self._change_agent)
         self._functions = self.requests.functions
         self._acts = Announcements(outbox, deadlines, self.responses, self._functions)
         self._keys = Keys(plan.agent.keys.terminator)
@@ -95,51 +77,11 @@ class Conversation:
         self._has_greeted = False
         self.is_quiet = False
         """Whether nobody speaks and nothing is on its way, as `settle` has found."""
-        self.answers = Answers(loudness)
-        self.waits = Waits(outbox)
         self.spend = Spend(plan, outbox)
-        self.answering = Answering(outbox, deadlines, self.responses, self.turns, session)
-        self.breaks = Breaks(
-            deadlines, self.playout, self.responses, turns=self.turns, answering=self.answering, acts=self._acts
-        )
-        self.hold = Hold(plan.hold_clip, outbox=outbox, deadlines=deadlines, playout=self.playout, inbound=inbound)
-        self.speaking = Speaking(
-            outbox,
-            deadlines,
-            inbound,
-            playout=self.playout,
-            memory=self.memory,
-            transcript=self.transcript,
-            responses=self.responses,
-            turns=self.turns,
-            hold=self.hold,
-            answers=self.answers,
-            waits=self.waits,
-        )
-        self.course = Course(
-            outbox,
-            session=session,
-            responses=self.responses,
-            answers=self.answers,
-            answering=self.answering,
-            requests=self.requests,
-            memory=self.memory,
-            turns=self.turns,
-            breaks=self.breaks,
-            playout=self.playout,
-            speaking=self.speaking,
-            spend=self.spend,
-        )
-        self._restoring = Restoring(
-            outbox,
-            session=session,
-            memory=self.memory,
-            transcript=self.transcript,
-            responses=self.responses,
-            answering=self.answering,
-            turns=self.turns,
-            functions=self._functions,
-        )
+        self.breaks = Breaks(parts, self._acts)
+        self.speaking = Speaking(parts)
+        self.course = Course(parts, self.requests, self.breaks, self.speaking, self.spend)
+        self._restoring = Restoring(parts, self._functions)
         self._apply_cutting()
 
     @property

@@ -14,50 +14,28 @@ from bridge.call.responses import Refusal
 from bridge.wire import model as wire
 
 if TYPE_CHECKING:
-    from bridge.call.actions import Outbox
-    from bridge.call.answering import Answering
-    from bridge.call.answers import Answers
     from bridge.call.breaks import Breaks
-    from bridge.call.memory import Memory
-    from bridge.call.playout import Playout
+    from bridge.call.parts import Parts
     from bridge.call.requests import Requests
-    from bridge.call.responses import Responses
-    from bridge.call.session import Session
     from bridge.call.speaking import Speaking
     from bridge.call.spend import Spend
-    from bridge.call.turns import Turns
 
 
 class Course:
     """What the server tells of its responses. Needs a `settle` of the conversation after each."""
 
-    def __init__(
-        self,
-        outbox: Outbox,
-        *,
-        session: Session,
-        responses: Responses,
-        answers: Answers,
-        answering: Answering,
-        requests: Requests,
-        memory: Memory,
-        turns: Turns,
-        breaks: Breaks,
-        playout: Playout,
-        speaking: Speaking,
-        spend: Spend,
-    ) -> None:
-        self._outbox = outbox
-        self._session = session
-        self._responses = responses
-        self._answers = answers
-        self._answering = answering
+    def __init__(self, parts: Parts, requests: Requests, breaks: Breaks, speaking: Speaking, spend: Spend) -> None:
+        self._outbox = parts.outbox
+        self._session = parts.session
+        self._responses = parts.responses
+        self._answers = parts.answers
+        self._answering = parts.answering
         self._requests = requests
         self._functions = requests.functions
-        self._memory = memory
-        self._turns = turns
+        self._memory = parts.memory
+        self._turns = parts.turns
         self._breaks = breaks
-        self._playout = playout
+        self._playout = parts.playout
         self._speaking = speaking
         self._spend = spend
 

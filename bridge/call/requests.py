@@ -24,12 +24,9 @@ from bridge.settings import Collect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.call.actions import Outbox
-    from bridge.call.deadlines import Deadlines
     from bridge.call.errands import Errand
-    from bridge.call.memory import Memory
+    from bridge.call.parts import Parts
     from bridge.call.plan import Plan
-    from bridge.call.responses import Responses
 
 FILLER_AFTER_S = 1.5
 """How long a function may run before the caller, on a quiet line, is told that it takes a moment."""
@@ -64,21 +61,18 @@ class Requests:
 
     def __init__(
         self,
+        parts: Parts,
         plan: Plan,
-        outbox: Outbox,
-        deadlines: Deadlines,
-        responses: Responses,
-        memory: Memory,
         *,
         announce: Callable[[Act, float], None],
         change_agent: Callable[[str], None],
     ) -> None:
-        self.functions = Functions(outbox, memory)
+        self.functions = Functions(parts.outbox, parts.memory)
         self.errands = Errands(plan.destinations)
         self._plan = plan
-        self._outbox = outbox
-        self._deadlines = deadlines
-        self._responses = responses
+        self._outbox = parts.outbox
+        self._deadlines = parts.deadlines
+        self._responses = parts.responses
         self._announce = announce
         self._change_agent = change_agent
         self._agent = plan.info.agent

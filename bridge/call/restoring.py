@@ -17,14 +17,10 @@ from bridge.wire.commands import CreateItem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.call.actions import Outbox
-    from bridge.call.answering import Answering
     from bridge.call.functions import Functions
-    from bridge.call.memory import Line, Memory
-    from bridge.call.responses import Active, Responses
-    from bridge.call.session import Session
-    from bridge.call.transcript import Transcript
-    from bridge.call.turns import Turns
+    from bridge.call.memory import Line
+    from bridge.call.parts import Parts
+    from bridge.call.responses import Active
 
 _ROLES = {"caller": "user", "bot": "assistant"}
 
@@ -32,25 +28,14 @@ _ROLES = {"caller": "user", "bot": "assistant"}
 class Restoring:
     """Carries one conversation from one session into the next."""
 
-    def __init__(
-        self,
-        outbox: Outbox,
-        *,
-        session: Session,
-        memory: Memory,
-        transcript: Transcript,
-        responses: Responses,
-        answering: Answering,
-        turns: Turns,
-        functions: Functions,
-    ) -> None:
-        self._outbox = outbox
-        self._session = session
-        self._memory = memory
-        self._transcript = transcript
-        self._responses = responses
-        self._answering = answering
-        self._turns = turns
+    def __init__(self, parts: Parts, functions: Functions) -> None:
+        self._outbox = parts.outbox
+        self._session = parts.session
+        self._memory = parts.memory
+        self._transcript = parts.transcript
+        self._responses = parts.responses
+        self._answering = parts.answering
+        self._turns = parts.turns
         self._functions = functions
 
     def session_over(self, now: float) -> None:

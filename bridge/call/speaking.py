@@ -9,17 +9,7 @@ from bridge.call.responses import Kind, Wish
 from bridge.wire.g711 import BYTES_PER_MS, size_of
 
 if TYPE_CHECKING:
-    from bridge.call.actions import Outbox
-    from bridge.call.answers import Answers
-    from bridge.call.deadlines import Deadlines
-    from bridge.call.hold import Hold
-    from bridge.call.inbound import Inbound
-    from bridge.call.memory import Memory
-    from bridge.call.playout import Playout
-    from bridge.call.responses import Responses
-    from bridge.call.transcript import Transcript
-    from bridge.call.turns import Turns
-    from bridge.call.waits import Waits
+    from bridge.call.parts import Parts
     from bridge.wire import model as wire
 
 OVERDUE_S = 3.0
@@ -29,32 +19,18 @@ OVERDUE_S = 3.0
 class Speaking:
     """The bot's speech of one call."""
 
-    def __init__(
-        self,
-        outbox: Outbox,
-        deadlines: Deadlines,
-        inbound: Inbound,
-        *,
-        playout: Playout,
-        memory: Memory,
-        transcript: Transcript,
-        responses: Responses,
-        turns: Turns,
-        hold: Hold,
-        answers: Answers,
-        waits: Waits,
-    ) -> None:
-        self._outbox = outbox
-        self._deadlines = deadlines
-        self._inbound = inbound
-        self._playout = playout
-        self._memory = memory
-        self._transcript = transcript
-        self._responses = responses
-        self._turns = turns
-        self._hold = hold
-        self._answers = answers
-        self._waits = waits
+    def __init__(self, parts: Parts) -> None:
+        self._outbox = parts.outbox
+        self._deadlines = parts.deadlines
+        self._inbound = parts.inbound
+        self._playout = parts.playout
+        self._memory = parts.memory
+        self._transcript = parts.transcript
+        self._responses = parts.responses
+        self._turns = parts.turns
+        self._hold = parts.hold
+        self._answers = parts.answers
+        self._waits = parts.waits
 
     def made(self, event: wire.AudioDelta, now: float) -> None:
         """A piece of speech: played at once, unless nobody may hear it any more. Needs no `settle`."""

@@ -92,21 +92,24 @@ class Session:
         self._understanding = Understanding(
             speech=speech, mind=mind, clock=clock, emit=self._emit, transcript_delay_ms=limits.transcript_delay_ms
         )
-        self.responses: Final = Responses(
-            self.conversation,
-            speech=speech,
-            mind=mind,
-            clock=clock,
-            pacing=pacing,
-            dialect=dialect,
-            emit=self._emit,
-            understood=self._understanding.wait,
-            on_done=self._response_done,
-        )
+        self.responses: Final = self._responses(speech, mind, pacing)
         self._turn_item_id = ""
         self._idle = IdleTimer(clock, self._idled)
         self._expiry: Timer | None = None
         self._expires_at = 0
+
+    def _responses(self, speech: SpeechLike, mind: MindLike, pacing: Pacing) -> Responses:
+        return Responses(
+            self.conversation,
+            speech=speech,
+            mind=mind,
+            clock=self._clock,
+            pacing=pacing,
+            dialect=self.dialect,
+            emit=self._emit,
+            understood=self._understanding.wait,
+            on_done=self._response_done,
+        )
 
     @property
     def items(self) -> list[Item]:
