@@ -173,7 +173,9 @@ class Workers:
         while True:
             began_at = time.monotonic()
             code = await self._lived(worker)
-            if self._is_leaving.is_set() or not worker.is_ready.is_set():
+            if self._is_leaving.is_set():
+                return 0 if code == -signal.SIGTERM else code  # it was told before it could listen to that
+            if not worker.is_ready.is_set():
                 return code
             pause_s = FIRST_PAUSE_S if time.monotonic() - began_at > STEADY_S else pause_s
             extra = {"instance": worker.instance, "exit_code": code, "again_in_s": pause_s}

@@ -163,6 +163,8 @@ async def test_worker_that_cannot_be_started_again_is_tried_until_it_can(
         await until(lambda: len(workers.pids) == 2)
 
         assert {other} == {killed, other} & set(workers.pids)
+        workers.leave()  # the new one may not even have begun to listen to signals
+        assert 0 == await workers.wait_left()
 
 
 async def test_settings_are_read_anew_by_all_workers_on_sighup(tmp_path: Path, model: Model) -> None:
