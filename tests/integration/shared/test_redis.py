@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -19,6 +20,8 @@ from bridge.metrics import Metrics
 from tests.integration.shared.conftest import MAX_CALLS, in_redis
 from tests.redis_server import RedisServer
 from tests.support import free_port
+
+SCALING = Path(__file__).parents[3] / "docs" / "scaling.md"
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +79,35 @@ async def test_bridge_that_redis_lets_nobody_listen_does_not_start_and_says_what
     assert re.match(r"cannot listen to Redis at 127\.0\.0\.1:\d+ \(.*permission", str(refused.value))
     assert "SUBSCRIBE to {voicebridge}:to:*" in str(refused.value)
     assert tasks == len(asyncio.all_tasks())
+
+
+async def test_user_of_the_docs_may_do_all_that_a_bridge_does(redis_server: RedisServer) -> None:
+    """Its keys and its channels, and nothing that is dangerous for others in the same Redis."""
+    (rules,) = re.findall(r"ACL SETUSER bridge on >PASSWORD (.*)", SCALING.read_text(encoding="utf-8"))
+    keys, channels, *categories = rules.split()
+    async with Redis.from_url(redis_server.url) as client:
+        await client.acl_setuser(
+            "bridge",
+            enabled=True,
+            passwords=["+a-password"],
+            keys=[keys.removeprefix("~")],
+            channels=[channels.removeprefix("&")],
+            categories=categories,
+        )
+    url = redis_server.url.replace("redis://", "redis://bridge:a-password@")
+    async with in_redis(url, "a") as a, in_redis(url, "b") as b:
+        a.serve(answered)
+        await a.admit("CA1", "+15550100001")
+        await tell_all(a)
+
+        assert "a" == await b.claim("CA1")
+        assert b"answer" == await b.ask("a", b"?")
+        assert [b"answer"] == await b.ask_others(b"?")
+
+
+async def answered(_: bytes) -> bytes:
+    """What a bridge says to another."""
+    return b"answer"
 
 
 async def test_what_changes_while_all_calls_are_told_is_right_afterwards(
