@@ -8,6 +8,7 @@ from bridge.call import prompts
 from bridge.call.actions import Order
 from bridge.call.acts import Act
 from bridge.call.ending import Ending
+from bridge.call.presence import MAX_LOSSES
 
 if TYPE_CHECKING:
     from bridge.call.deadlines import Deadlines
@@ -17,8 +18,6 @@ LAST_WORDS_S = 30.0
 """How long a call that has reached a limit may last whose caller does not let the bot say so."""
 LEAST_WARNINGS = 3
 """A call is warned only if it may last that many times as long as the warning is early."""
-
-
 TALKS_WITHIN_S = 4 * 3600 + 60.0
 """How long a caller may speak with a human, by the carrier's limit, before the call is given up as lost."""
 MARGIN_S = 300.0
@@ -26,10 +25,14 @@ MARGIN_S = 300.0
 
 
 def longest_s(plan: Plan) -> float:
-    """How long a call can last at the very most, all its limits one after the other."""
+    """How long a call can last at the very most, all its limits one after the other.
+
+    A stream that cannot be opened is offered again, and one more is waited for when a human is not reached after all.
+    """
     ringing_s = plan.outgoing.ring_within_s if plan.outgoing is not None else 0.0
-    away_s = TALKS_WITHIN_S if plan.destinations else 0.0
-    return ringing_s + plan.claim_within_s + plan.max_call_s + LAST_WORDS_S + away_s + MARGIN_S
+    coming_s = (1 + MAX_LOSSES) * plan.claim_within_s
+    away_s = TALKS_WITHIN_S + plan.claim_within_s if plan.destinations else 0.0
+    return ringing_s + coming_s + plan.max_call_s + LAST_WORDS_S + away_s + MARGIN_S
 
 
 class Limits:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from bridge.call.actions import Action, LeaveOrder
-from bridge.call.controls import CalleeAnswered, CallOver, HangUp, ModelConnected, ModelLost, Transfer
+from bridge.call.actions import Action, CloseStream, LeaveOrder
+from bridge.call.controls import CalleeAnswered, CallOver, HangUp, ModelConnected, ModelLost, StreamOver, Transfer
+from bridge.call.limits import MARGIN_S, longest_s
 from bridge.call.plan import Outgoing
+from bridge.call.presence import MAX_LOSSES
 from bridge.call.states import CallerLeg, ModelLeg
 from bridge.settings import Destination
 from bridge.wire.commands import CreateItem, CreateResponse
@@ -139,3 +141,22 @@ def test_an_order_is_left_for_every_call_that_the_carrier_may_ask_about() -> Non
 
     assert ["resume"] == [action.order.kind for action in of(LeaveOrder, bench.log)]
     assert [] == of(CreateItem, bench.log)
+
+
+def test_a_stream_that_is_offered_again_and_again_passes_no_limit() -> None:
+    """The watchdog is for what has no exit, and not for a carrier that takes its time four times over."""
+    plan = msgspec.structs.replace(make_plan(max_call_s=60, silence=QUIET), claim_within_s=600)
+    bench = Bench(plan)
+    bench.ready()
+    for _ in range(MAX_LOSSES):
+        bench.wait(599)
+        bench.control(StreamOver())
+    bench.wait(599)
+    bench.start()
+    while not bench.endings:
+        lasts(bench, 2)
+        if of(CloseStream, bench.log) and not bench.endings:
+            bench.caller(STOP)
+
+    assert ["time_limit"] == bench.endings
+    assert 4 * 599 + 60 < bench.now < longest_s(plan) - MARGIN_S
