@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from bridge.call.plan import EndpointName
     from bridge.clock import Clock
     from bridge.edge.driver import Driver
-    from bridge.rules import RuleBook
+    from bridge.endpoints import Endpoints
+    from bridge.rules import RuleBook, Rules
     from bridge.settings import Agent
     from bridge.wire.endpoint import Endpoint
 
@@ -128,12 +129,14 @@ class Health:
         self._sessions: dict[str, _Session] = {}
         """The newest session of each live call."""
 
-    def way(self, agent: Agent) -> Way | None:
-        """How a call of this agent gets its session; None when every endpoint is known to be down."""
-        primary = self._ask(agent, "primary")
+    def way(self, agent: Agent, rules: Rules) -> Way | None:
+        """How a call of this agent, by these rules, gets its session; None when every endpoint is known to be down."""
+        endpoints = rules.planner.endpoints
+        primary = self._ask(agent, "primary", endpoints)
         if primary != "no":
             return Way(is_trial=primary == "try")
-        standby = self._ask(agent, "standby") if self._rules.settings.model.standby is not None else "no"
+        has_standby = rules.settings.model.standby is not None
+        standby = self._ask(agent, "standby", endpoints) if has_standby else "no"
         return Way(is_primary_down=True, is_trial=standby == "try") if standby != "no" else None
 
     async def settled(self, call_sid: str) -> None:
@@ -215,9 +218,11 @@ class Health:
             _log.warning("breaker.closed", extra={"endpoint": key.endpoint})
             self._tell(key.endpoint)
 
-    def _ask(self, agent: Agent, endpoint: EndpointName) -> Literal["go", "try", "no"]:
-        now = self._clock.now()
-        verdicts = {key: self._breakers[key].ask(now) for key in self._keys(agent, endpoint) if key in self._breakers}
+    def _ask(self, agent: Agent, endpoint: EndpointName, endpoints: Endpoints) -> Literal["go", "try", "no"]:
+        now, address = self._clock.now(), endpoints.of(agent, endpoint).address
+        verdicts = {
+            key: self._breakers[key].ask(now) for key in _keys(agent, endpoint, address) if key in self._breakers
+        }
         if "no" in verdicts.values():
             return "no"
         if "try" in verdicts.values():
@@ -234,11 +239,13 @@ class Health:
         """Whose breakers count for new calls."""
         settings = self._rules.settings
         endpoints: tuple[EndpointName, ...] = ("primary", "standby") if settings.model.standby else ("primary",)
-        return {key for agent in settings.agents.values() for name in endpoints for key in self._keys(agent, name)}
-
-    def _keys(self, agent: Agent, endpoint: EndpointName) -> tuple[_Key, _Key]:
-        """Whose breakers count for a new call of this agent."""
-        return _keys(agent, endpoint, self._rules.endpoints.of(agent, endpoint).address)
+        of = self._rules.endpoints.of
+        return {
+            key
+            for agent in settings.agents.values()
+            for name in endpoints
+            for key in _keys(agent, name, of(agent, name).address)
+        }
 
     def _breaker(self, key: _Key) -> Breaker:
         fallback = self._rules.settings.fallback

@@ -99,7 +99,6 @@ class FrontDesk:
         self._answering: dict[str, asyncio.Task[str]] = {}
         self._requests = CarrierRequests(control, clock, url_of(settings, "after-stream"))
         self._doorkeeper = Doorkeeper(
-            rules,
             clock,
             calls=self.calls,
             health=self.health,
@@ -144,16 +143,17 @@ class FrontDesk:
             return self._connect(self._picked_up(place))
         if call.placed:  # it was called off just now
             return documents.hang_up()
-        line = self.settings.lines.get(call.to) or self.settings.lines["default"]
-        way = await self._doorkeeper.admit(call, line)
-        if isinstance(way, str):
-            return way
+        rules = self.rules.begin(call.call_sid)  # whatever is reloaded while this is being answered
         try:
+            line = rules.settings.lines.get(call.to) or rules.settings.lines["default"]
+            way = await self._doorkeeper.admit(call, line, rules)
+            if isinstance(way, str):
+                self.rules.end(call.call_sid)
+                return way
             info = info_of(call, line)
-            planner = self.rules.planner_of(info.call_sid)
-            variables = await planner.variables(info)
+            variables = await rules.planner.variables(info)
             by_sip = bool(call.sip_call_id)
-            plan = planner.plan(info, variables, by_sip=by_sip, is_primary_down=way.is_primary_down)
+            plan = rules.planner.plan(info, variables, by_sip=by_sip, is_primary_down=way.is_primary_down)
             place = self.begin_call(plan, "call.answered", since=asked_at)
         except BaseException:
             self.calls.leave(call.call_sid)

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from bridge.edge.admission import Admission
     from bridge.edge.driver import Driver
     from bridge.metrics import Metrics
-    from bridge.rules import RuleBook
+    from bridge.rules import Rules
     from bridge.settings import Line
+    from bridge.standing import Standing
     from twiml.parameters import IncomingCall
 
 _log = logging.getLogger("bridge")
@@ -34,7 +35,6 @@ class Doorkeeper:
     """Lets calls in.
 
     Args:
-        rules: the settings that hold for new calls.
         clock: of all calls.
         calls: where each call must find a place.
         health: knows whether the model is down.
@@ -45,7 +45,6 @@ class Doorkeeper:
 
     def __init__(
         self,
-        rules: RuleBook,
         clock: Clock,
         *,
         calls: Admission[Driver],
@@ -55,7 +54,6 @@ class Doorkeeper:
         refused: Callable[[str], None],
     ) -> None:
         self.bygone = Bygone()
-        self._rules = rules
         self._clock = clock
         self._calls = calls
         self._health = health
@@ -63,24 +61,31 @@ class Doorkeeper:
         self._metrics = metrics
         self._refused = refused
 
-    async def admit(self, call: IncomingCall, line: Line) -> Way | str:
-        """How a call gets its session: it has a place reserved then, to be taken or left. Or what it is answered."""
+    async def admit(self, call: IncomingCall, line: Line, rules: Rules) -> Way | str:
+        """How a call gets its session: it has a place reserved then, to be taken or left. Or what it is answered.
+
+        Args:
+            call: what the carrier says of it.
+            line: the line that it calls.
+            rules: those that it goes by.
+        """
+        standing = rules.standing
         if BlockList.parse(line.block).blocks(call.from_):
-            return self._turn_away(call, "blocked", self._rules.standing.blocked)
+            return self._turn_away(call, "blocked", standing.blocked)
         if line.hours and not Hours.parse(line.hours).is_open(datetime.now(UTC)):
-            return self._turn_away(call, "closed", self._rules.standing.closed)
-        if call.call_sid in self.bygone and (answer := await self._replayed(call)):
+            return self._turn_away(call, "closed", standing.closed)
+        if call.call_sid in self.bygone and (answer := await self._replayed(call, standing)):
             return answer
         refusal = await self._calls.admit(call.call_sid, call.from_, self._clock.now())
         if refusal is not None:
-            return self._turn_away(call, refusal.value, self._rules.standing.full)
-        way = self._health.way(self._rules.settings.agents[line.agent])
+            return self._turn_away(call, refusal.value, standing.full)
+        way = self._health.way(rules.settings.agents[line.agent], rules)
         if way is None:
             self._calls.leave(call.call_sid)
-            return self._turn_away(call, "model_down", self._rules.standing.fallback)
+            return self._turn_away(call, "model_down", standing.fallback)
         return way
 
-    async def _replayed(self, call: IncomingCall) -> str:
+    async def _replayed(self, call: IncomingCall, standing: Standing) -> str:
         """What a call is answered that is over for us; empty when the carrier says that it is in progress.
 
         A call that is over does not ring again. One that is in progress may come back: a flow of the operator's own
@@ -91,7 +96,7 @@ class Doorkeeper:
             return documents.hang_up()
         if not await self._requests.is_in_progress(call.call_sid):
             self._refused("replayed")
-            return self._rules.standing.fallback
+            return standing.fallback
         self.bygone.remove(call.call_sid)
         return ""
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bridge.edge.admission import Admission, Place
     from bridge.edge.driver import Driver
     from bridge.rules import RuleBook
+    from bridge.settings import Settings
     from twiml.calls import CallControl
     from twiml.parameters import MachineDetection
 
@@ -175,25 +176,26 @@ class Outbound:
         if (refusal := await self._calls.book(name)) is not None:
             raise NotPlacedError(refusal.value, "The bridge takes no further call at the moment.")
         try:
-            own_number = await self._own_number(request.from_, control)
+            rules = self._rules.begin(name)  # whatever is reloaded until the call has the carrier's name
+            own_number = await self._own_number(request.from_, rules.settings, control)
             info = CallInfo(
                 from_number=own_number,
                 to_number=request.to,
                 direction="outbound",
-                agent=self._agent(request.agent, own_number),
+                agent=_agent(request.agent, own_number, rules.settings),
                 parameters=request.parameters,
                 idempotency_key=name,
             )
-            way = self._health.way(self._rules.settings.agents[info.agent])
+            way = self._health.way(rules.settings.agents[info.agent], rules)
             if way is None:
                 raise NotPlacedError("model_down", "The model is known to be down: try again in a few minutes.")
             outgoing = Outgoing(request.ring_s + CARRIER_ADDS_S, request.on_machine, request.message)
-            variables = await self._rules.planner_of(info.call_sid).variables(info)
-            dialled = _Dialled(info, variables, outgoing, way.is_primary_down)
+            dialled = _Dialled(info, await rules.planner.variables(info), outgoing, way.is_primary_down)
             self._dialled[name] = dialled
             return await self._dial(control, self._order(request, own_number, name), name, dialled)
         finally:
             self._dialled.pop(name, None)
+            self._rules.end(name)
             self._calls.leave(name)
 
     async def _dial(self, control: CallControl, order: OutboundCall, name: str, dialled: _Dialled) -> str:
@@ -214,7 +216,7 @@ class Outbound:
         dialled.call_sid = call_sid
         info = msgspec.structs.replace(dialled.info, call_sid=call_sid, idempotency_key="")
         by_sip = info.to_number.startswith("sip")
-        plan = self._rules.planner_of(call_sid).plan(
+        plan = self._rules.rename(name, call_sid).planner.plan(
             info,
             dialled.variables,
             by_sip=by_sip,
@@ -240,17 +242,9 @@ class Outbound:
     def _url(self, route: str, name: str) -> str:
         return f"{self._rules.settings.server.public_url.rstrip('/')}/twiml/{route}?{urlencode({'placed': name})}"
 
-    def _agent(self, name: str, own_number: str) -> str:
-        settings = self._rules.settings
-        if not name:
-            return (settings.lines.get(own_number) or settings.lines["default"]).agent
-        if name not in settings.agents:
-            raise NotPlacedError("unknown_agent", f"agent must be one of: {', '.join(settings.agents)}.")
-        return name
-
-    async def _own_number(self, given: str, control: CallControl) -> str:
+    async def _own_number(self, given: str, settings: Settings, control: CallControl) -> str:
         """The number that is shown. It must be ours: the carrier would refuse another, with a less helpful sentence."""
-        ours = [number for number in self._rules.settings.lines if number != "default"]
+        ours = [number for number in settings.lines if number != "default"]
         if given in ours:
             return given
         if not given:
@@ -264,6 +258,15 @@ class Outbound:
         if all(given != number.phone_number for number in numbers):
             raise NotPlacedError("unknown_number", "from must be the number of a line in [lines], or of the account.")
         return given
+
+
+def _agent(name: str, own_number: str, settings: Settings) -> str:
+    """Who speaks: whoever was asked for, or who answers the line of the number that is shown."""
+    if not name:
+        return (settings.lines.get(own_number) or settings.lines["default"]).agent
+    if name not in settings.agents:
+        raise NotPlacedError("unknown_agent", f"agent must be one of: {', '.join(settings.agents)}.")
+    return name
 
 
 def answered_by(detection: MachineDetection) -> str:

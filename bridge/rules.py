@@ -36,7 +36,7 @@ class Rules:
     """Documents that were made beforehand: they must not depend on anything when they are needed."""
     stack: AsyncExitStack
     calls: set[str] = field(default_factory=set)
-    """The calls that go by them, by CallSid."""
+    """The calls that go by them, by CallSid, or our own name until there is one."""
 
 
 class RuleBook:
@@ -86,16 +86,18 @@ class RuleBook:
         self._current, self.settings = made, settings
         self._let_go()
 
-    def planner_of(self, call_sid: str) -> Planner:
-        """What plans a call, which goes by the rules of now from here on; one that has no name yet does not.
+    def begin(self, name: str) -> Rules:
+        """A call comes in, or is to be placed: it goes by the rules of now, until `end` is told its name."""
+        rules = self._of.setdefault(name, self._current)
+        rules.calls.add(name)
+        return rules
 
-        `end` must be called when it is over, or has not begun after all.
-        """
-        if not call_sid:
-            return self._current.planner
-        rules = self._of.setdefault(call_sid, self._current)
+    def rename(self, name: str, call_sid: str) -> Rules:
+        """A call that began under a name of ours has the carrier's; its rules are the same."""
+        rules = self._of[call_sid] = self._of.pop(name)
+        rules.calls.discard(name)
         rules.calls.add(call_sid)
-        return rules.planner
+        return rules
 
     def of(self, call_sid: str) -> Rules:
         """The rules that a call goes by."""

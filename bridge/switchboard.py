@@ -268,7 +268,7 @@ class Switchboard:
     def _take_over(self, plan: Plan) -> Driver:
         """Go on with a call that another process has let go of: its stream is here."""
         desk = self._desk
-        place = desk.begin_call(desk.rules.planner_of(plan.call_sid).adopted(plan), "call.answered")
+        place = desk.begin_call(desk.rules.begin(plan.call_sid).planner.adopted(plan), "call.answered")
         place.claim(place.token, desk.clock.now())
         if plan.outgoing is not None:  # whoever was called has picked up there
             place.held.control(Answered())

@@ -13,12 +13,14 @@ import pytest
 from bridge.call.plan import CallInfo
 from bridge.doctor.signatures import signed
 from bridge.errors import ConfigurationError
-from bridge.rehearsal.carrier import Call
+from bridge.rehearsal.carrier import Call, Callee
 from bridge.rehearsal.conversation import FunctionCall, Reply
 from bridge.rehearsal.sound import to_ulaw
 from bridge.settings import Settings
+from tests.client import CALLEE, LINES, TABLES, Operator
 from tests.shop import Wire, asks, output, until
 from tests.support import Rehearsal, Start
+from twiml.calls import CallControl, OutboundCall
 
 HELLO = Reply(speech="Hello there.")
 SHIPPED = Reply(speech="It is shipped.")
@@ -59,6 +61,61 @@ async def test_live_call_keeps_its_settings_and_the_next_has_the_new_ones(
     assert ["reception", "night"] == [fields["agent"] for fields in run.seen.of("call.answered")]
 
 
+NIGHT: dict[str, Any] = {
+    "agents": {"night": {"greeting_message": "Good evening."}},
+    "lines": {"default": {"agent": "night"}},
+}
+
+
+async def test_caller_who_is_being_let_in_at_a_reload_is_answered(
+    rehearsal: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the agent whose line was called, though the new settings know neither; the next caller gets the new one."""
+    run = await rehearsal([HELLO, Reply(speech="Good evening.")])
+    admit = run.bridge.desk.calls.admit
+
+    async def reloaded_meanwhile(*about: Any) -> object:  # noqa: ANN401 - whatever the desk says
+        refusal = await admit(*about)
+        await run.bridge.adopt(changed(run, **NIGHT))
+        return refusal
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run.bridge.desk.calls, "admit", reloaded_meanwhile)
+        first = await run.dial()
+        await until(first, lambda: "Hello there." in run.seen.bot_words())
+    second = await run.dial()
+    await until(second, lambda: "Good evening." in run.seen.bot_words())
+
+    assert ["reception", "night"] == [fields["agent"] for fields in run.seen.of("call.answered")]
+    assert [] == first.told
+
+
+async def test_call_that_is_being_placed_at_a_reload_is_spoken_by_whom_it_was_placed_for(
+    rehearsal: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The carrier is still being asked for it when another configuration takes over."""
+    run = await rehearsal([HELLO], people={CALLEE: Callee(script=stays)}, **TABLES)
+    create = CallControl.create
+
+    async def reloaded_meanwhile(control: CallControl, order: OutboundCall) -> str:
+        await run.bridge.adopt(changed(run, **NIGHT | {"lines": {name: {"agent": "night"} for name in LINES}}))
+        return await create(control, order)
+
+    monkeypatch.setattr(CallControl, "create", reloaded_meanwhile)
+    await Operator(run).post("/api/calls", {"to": CALLEE})
+    while not run.seen.bot_words():
+        await run.clock.sleep(0.2)
+
+    assert ["Hello there."] == run.seen.bot_words()
+    assert ["reception"] == [fields["agent"] for fields in run.seen.of("call.answered")]
+
+
+async def stays(call: Call) -> None:
+    """Listen for a while."""
+    await call.carrier.clock.sleep(4)
+    call.hang_up()
+
+
 async def test_settings_that_cannot_run_change_nothing(rehearsal: Start) -> None:
     """A function that cannot be imported is found before the first call needs it."""
     run = await rehearsal()
@@ -83,7 +140,7 @@ def clip_of_next_call(run: Rehearsal) -> bytes:
     """What its caller would hear while its session is replaced."""
     rules = run.bridge.desk.rules
     info = CallInfo(call_sid="CA" + "9" * 32, agent="reception")
-    plan = rules.planner_of(info.call_sid).plan(info, {})
+    plan = rules.begin(info.call_sid).planner.plan(info, {})
     rules.end(info.call_sid)
     return b64decode(plan.hold_clip)
 
