@@ -55,7 +55,8 @@ def keys_in(run: Rehearsal, keys: str) -> Callable[[Call], object]:
     async def script(call: Call) -> None:
         await asks(call)
         await call.until(lambda: PROMPT in run.seen.bot_words())
-        await call.press(keys)
+        if keys:
+            await call.press(keys)
 
     return script
 
@@ -133,6 +134,39 @@ async def test_a_tape_holds_neither_the_digits_nor_their_sound(
     assert not any(f'"digit":"{key}"' in line for line in keys for key in "123456789")
     assert all('"payload":""' in line for line in entry if '"event":"media"' in line)
     assert any('"payload":"' + "/" * 8 in line or '"payload":"=' in line for line in lines[:asked])
+
+
+@pytest.mark.parametrize("keyed", [0, 4], ids=["before the first key", "between two keys"])
+async def test_a_session_is_lost_while_digits_are_keyed_in(  # noqa: PLR0917 - whatever could see them is looked at
+    rehearsal: Start, check: Offer, given: list[str], wire: Wire, log: StringIO, tmp_path: Path, keyed: int
+) -> None:
+    """The function gets them all and the new session its answer; neither session, log nor tape has a trace of them."""
+    tape = {"record": True, "directory": str(tmp_path), "audio": True}
+    run = await rehearsal(
+        TABLES, heard=["check me"], agent=AGENT, functions=check(timeout_s=9), model={"restore_within_s": 30}, tape=tape
+    )
+
+    async def loses_it(call: Call) -> None:
+        await keys_in(run, PIN[:keyed])(call)  # type: ignore[misc]  # an async function
+        run.model.sessions[-1]._outbox.close(1011, "")  # noqa: SLF001 - the server's end
+        await call.until(lambda: bool(run.seen.of("model.lost")))
+        await call.press(f"{PIN[keyed:]}#")
+
+    call = await dial(run, loses_it)
+    await until(call, right(run))
+    text = ""
+    while '{"end":' not in text:
+        await run.clock.sleep(1)
+        text = "".join(map(Path.read_text, tmp_path.glob("*.tape")))  # noqa: ASYNC240 - nobody else is held up
+
+    assert [PIN] == given
+    assert ['"right"'] == wire.outputs()
+    assert 2 == len(run.model.sessions)
+    assert ["lost"] == [fact["cause"] for fact in run.seen.of("session.replaced")]
+    assert set(wire.heard().replace(TONE, b"")) <= {0xFF}
+    for place in (wire.events, run.seen.facts, run.seen.lines, log.getvalue(), text):
+        assert PIN not in str(place).replace(" ", "")
+        assert "pressed" not in str(place)
 
 
 async def test_a_carriers_recording_is_paused_while_digits_are_keyed_in(rehearsal: Start, check: Offer) -> None:
