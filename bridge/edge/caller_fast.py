@@ -1,6 +1,7 @@
 """The caller's leg, fast door: a picows listener on a port of its own, in the same process, in front of the same calls.
 
-It lets streams in by the same checks as the plain door (`bridge.edge.entrance`) and answers no other requests.
+It lets streams in by the same checks as the plain door (`bridge.edge.entrance`) and answers no other requests. The
+signature of a handshake may be one that was seen before, so sockets that have shown no token are bounded in number too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from picows import WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
 
 from bridge.call.controls import PongReceived
+from bridge.edge import http
 from bridge.edge.entrance import GOING_AWAY, POLICY, START_WITHIN_S, WAITING_BYTES, Arrival
 from bridge.edge.fast import READ_BYTES, FastSocket
 from bridge.edge.writer import ignore
@@ -49,6 +51,8 @@ class FastDoor:
         self._listener = listener
         self._max_message_bytes = max_message_bytes
         self._streams: set[_Stream] = set()
+        self._strangers: dict[_Stream, None] = {}
+        """Those that have not shown whose they are, in the order in which they came."""
         self._server: asyncio.Server
 
     async def __aenter__(self) -> Self:
@@ -78,16 +82,32 @@ class FastDoor:
             return None
         if not self._entrance.is_signed(target, request.headers.get):
             return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(403), None)
-        return _Stream(self._entrance, self._clock, self._streams, max_message_bytes=self._max_message_bytes)
+        if len(self._strangers) >= http.MAX_STRANGERS:
+            self._cut_longest()
+        return _Stream(self._entrance, self._clock, self._streams, self._strangers, self._max_message_bytes)
+
+    def _cut_longest(self) -> None:
+        """Make room: a carrier's stream shows its token with its second message, so who waits longest is none."""
+        longest = next(iter(self._strangers))
+        self._entrance.refused("connections")
+        longest.turn_away()
 
 
 class _Stream(FastSocket):
     """The socket of one media stream, as its driver sees it."""
 
-    def __init__(self, entrance: Entrance, clock: Clock, streams: set[_Stream], *, max_message_bytes: int) -> None:
+    def __init__(
+        self,
+        entrance: Entrance,
+        clock: Clock,
+        streams: set[_Stream],
+        strangers: dict[_Stream, None],
+        max_message_bytes: int,
+    ) -> None:
         super().__init__(clock, waiting_bytes=WAITING_BYTES, max_message_bytes=max_message_bytes)
         self._arrival = Arrival(entrance)
         self._streams = streams
+        self._strangers = strangers
         self._driver: Driver | None = None
         self._waiting: Timer | None = None
         self._fetching: asyncio.Task[None] | None = None
@@ -96,12 +116,14 @@ class _Stream(FastSocket):
     def opened(self) -> None:
         """Wait for the `start` message."""
         self._streams.add(self)
+        self._strangers[self] = None
         self.receive = self._arrive
         self._waiting = self._clock.call_at(self._clock.now() + START_WITHIN_S, self._start_overdue)
 
     def left(self, code: int, reason: str) -> None:  # noqa: ARG002 - the carrier said why in its `stop`, or did not
         """Tell the call."""
         self._streams.discard(self)
+        self._strangers.pop(self, None)
         self._has_left = True
         self._stop_waiting()
         if self._driver is not None:
@@ -124,7 +146,7 @@ class _Stream(FastSocket):
         if admitted is not None:
             self._admit(*admitted, text)
         elif self._arrival.is_refused:
-            self._turn_away()
+            self.turn_away()
         elif self._arrival.stray is not None:
             self._fetching = asyncio.get_running_loop().create_task(self._fetch(self._arrival.stray, text))
 
@@ -134,7 +156,7 @@ class _Stream(FastSocket):
         self.receive = partial(self._keep, kept)
         driver = await self._arrival.fetch(stray)
         if driver is None:
-            self._turn_away()
+            self.turn_away()
         elif self._has_left:
             driver.attach(self, stray, text)
             driver.caller_left(self)
@@ -151,16 +173,19 @@ class _Stream(FastSocket):
 
     def _admit(self, driver: Driver, started: StreamStarted, text: bytes) -> None:
         self._stop_waiting()
+        self._strangers.pop(self, None)
         self._driver = driver
         self.receive = driver.receive_caller
         driver.attach(self, started, text)
 
     def _start_overdue(self) -> None:
         self._arrival.overdue()
-        self._turn_away()
+        self.turn_away()
 
-    def _turn_away(self) -> None:
+    def turn_away(self) -> None:
+        """Close the socket, which has not shown in time, or at all, whose it is."""
         self._stop_waiting()
+        self._strangers.pop(self, None)  # it is on its way out, and counts no more
         self.receive = ignore
         self.close(POLICY)
 

@@ -13,7 +13,7 @@ from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from bridge.edge import http
+from bridge.edge import caller, caller_fast, http
 from tests.peers import Model, Twilio
 from tests.support import ACCOUNT, PUBLIC, TOKEN, Rehearsal, Start
 
@@ -104,6 +104,24 @@ class TestStrangers:
 
         assert 403 == refused.status_code
         assert {"origin": 1, "handshake_origin": 1} == run.refusals
+
+
+async def test_a_flood_of_sockets_that_show_no_token_keeps_no_caller_out(
+    bridge: Rehearsal, model: Model, twilio: Twilio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their handshakes are signed, as a replay is: who has waited longest goes, and each one is counted."""
+    for door in (caller, caller_fast):
+        monkeypatch.setattr(door, "START_WITHIN_S", 600)
+    monkeypatch.setattr(http, "MAX_STRANGERS", 10)
+    url, _ = await twilio.ring(SID)
+    held = [await twilio.connect(url, SID) for _ in range(30)]
+    stream = await twilio.call(OTHER)
+    await stream.speak(b"\x01" * 160)
+    await (await model.session(1)).first("input_audio_buffer.append")
+
+    assert {1006, 1008} >= {await one.closed() for one in held[:19]}
+    assert ["connections"] == list(bridge.refusals)
+    assert 20 <= bridge.refusals["connections"] <= 23
 
 
 class TestLeavers:
