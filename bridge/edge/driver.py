@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bridge.call.actions import (
     ClearPlayout,
@@ -77,29 +77,6 @@ class Driver:
         self._successor: ModelLink | None = None
         self._send: Callable[[Command], object] = ignore
         self._running: set[asyncio.Task[None]] = set()
-        self._perform: dict[type, Callable[..., object]] = {
-            PlayAudio: self._play,
-            SetMark: self._mark,
-            ClearPlayout: self._clear,
-            ProbeCaller: self._probe,
-            DropStream: self._drop_stream,
-            CloseStream: self._close_stream,
-            ConnectModel: self._connect_model,
-            CloseModel: self._close_model,
-            ConnectSuccessor: self._connect_successor,
-            ConfigureSuccessor: self._configure_successor,
-            MoveToSuccessor: self._move_to_successor,
-            CloseSuccessor: self._close_successor,
-            RunFunction: self._run_function,
-            PauseRecording: lambda _: surroundings.record(self, is_on=False),
-            ResumeRecording: lambda _: surroundings.record(self, is_on=True),
-            LeaveOrder: lambda action: surroundings.leave_order(self, action.order),
-            HangUpCall: lambda _: surroundings.hang_up(self),
-            Park: lambda _: surroundings.park(self),
-            Said: lambda line: surroundings.said(self, line),
-            Happened: lambda fact: surroundings.happened(self, fact.event, fact.fields),
-            Ended: self._ended,
-        }
 
     def start(self) -> None:
         """Begin: the session with the model is opened. Call once, when the webhook is being answered.
@@ -228,9 +205,9 @@ class Driver:
         if actions:
             if self._recorder is not None:
                 self._recorder.actions(actions)
-            perform = self._perform
+            ways, other = self._WAYS, Driver._tell_model
             for action in actions:
-                perform.get(type(action), self._send)(action)  # what is not here is a command
+                ways.get(type(action), other)(self, action)
         deadline = call.deadline()
         timer = self._timer
         if deadline is not None and (timer is None or deadline < timer.when):
@@ -239,6 +216,10 @@ class Driver:
             self._timer = self.clock.call_at(deadline, self._wake)
 
     # Actions
+
+    def _tell_model(self, command: Command) -> None:
+        """What has no way of its own is a command."""
+        self._send(command)
 
     def _play(self, action: PlayAudio) -> None:
         if self._caller is not None and self._stream is not None:
@@ -317,3 +298,28 @@ class Driver:
         for task in self._running:
             task.cancel()
         self._surroundings.ended(self, action.ending)
+
+    _WAYS: ClassVar[dict[type, Callable[[Driver, Any], object]]] = {
+        PlayAudio: _play,
+        SetMark: _mark,
+        ClearPlayout: _clear,
+        ProbeCaller: _probe,
+        DropStream: _drop_stream,
+        CloseStream: _close_stream,
+        ConnectModel: _connect_model,
+        CloseModel: _close_model,
+        ConnectSuccessor: _connect_successor,
+        ConfigureSuccessor: _configure_successor,
+        MoveToSuccessor: _move_to_successor,
+        CloseSuccessor: _close_successor,
+        RunFunction: _run_function,
+        PauseRecording: lambda self, _: self._surroundings.record(self, is_on=False),
+        ResumeRecording: lambda self, _: self._surroundings.record(self, is_on=True),
+        LeaveOrder: lambda self, action: self._surroundings.leave_order(self, action.order),
+        HangUpCall: lambda self, _: self._surroundings.hang_up(self),
+        Park: lambda self, _: self._surroundings.park(self),
+        Said: lambda self, line: self._surroundings.said(self, line),
+        Happened: lambda self, fact: self._surroundings.happened(self, fact.event, fact.fields),
+        Ended: _ended,
+    }
+    """How each action is performed, the same for all calls: what holds references to its call is garbage in a ring."""

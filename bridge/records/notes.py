@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import select
@@ -12,11 +13,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bridge.records.tables import calls, recordings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Executable, Table
 
     Row = Mapping[str, object]
+
+AT_ONCE = 10
+"""Rows that are handed to the database in one go; more would keep the core from the event loop for too long."""
 
 
 class Note(Protocol):
@@ -37,8 +41,36 @@ class Put:
 
     def write(self, connection: Connection) -> None:
         """Insert the row, or replace it."""
-        statement = _upsert(connection.dialect.name, self.table, tuple(self.row), keeps=self.keeps)
-        connection.execute(statement, dict(self.row))
+        Puts((self,)).write(connection)
+
+    @property
+    def kind(self) -> tuple[str, tuple[str, ...], bool]:
+        """What is the same in all that one statement writes."""
+        return self.table.name, tuple(self.row), self.keeps
+
+
+@dataclass(frozen=True, slots=True)
+class Puts:
+    """Rows of one kind, at least one, in their order."""
+
+    rows: Sequence[Put]
+
+    def write(self, connection: Connection) -> None:
+        """Insert or replace them by one statement, whose own cost is several times that of a row."""
+        first = self.rows[0]
+        statement = _upsert(connection.dialect.name, first.table, tuple(first.row), keeps=first.keeps)
+        connection.execute(statement, [dict(one.row) for one in self.rows])
+
+
+def together(notes: Iterable[Note]) -> Iterator[Note]:
+    """The same notes in the same order, with rows of one kind that follow each other put together."""
+    for kind, group in groupby(notes, lambda note: note.kind if isinstance(note, Put) else None):
+        members = list(group)
+        if kind is None:
+            yield from members
+        else:
+            puts = [note for note in members if isinstance(note, Put)]
+            yield from (Puts(puts[at : at + AT_ONCE]) for at in range(0, len(puts), AT_ONCE))
 
 
 @cache

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from bridge.records.database import migrate
+from bridge.records.notes import together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +33,7 @@ BATCH = 200
 """Notes of one transaction."""
 WRITE_EVERY_S = 0.25
 PAUSE_S = 0.001
-"""Between two notes: a transaction in one go keeps the core from the event loop for tens of milliseconds."""
+"""Between two statements: a transaction in one go keeps the core from the event loop for tens of milliseconds."""
 RETRY_FIRST_S, RETRY_LAST_S = 0.5, 30.0
 UPKEEP_EVERY_S = 30.0
 CLOSE_WITHIN_S = 5.0
@@ -155,7 +156,7 @@ class RecordsWriter:
     def _write(self, batch: Sequence[Note]) -> None:
         try:
             with self._engine.begin() as connection:
-                for note in batch:
+                for note in together(batch):
                     note.write(connection)
                     time.sleep(0 if self._is_closing else PAUSE_S)
         except Exception as error:
