@@ -15,7 +15,7 @@ FROM python:3.13-slim
 RUN useradd --system --uid 10001 --create-home --home-dir /data bridge
 COPY --from=build /venv /venv
 COPY --from=build /app /app
-# Nothing outside /data is written, so that the root file system may be read-only.
+# Nothing outside /data and /tmp is written, so that the root file system may be read-only.
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     BRIDGE_SERVER__HOST=0.0.0.0 BRIDGE_SERVER__PORT=8080
 # Settings are read from here (bridge.toml), call records and tapes are written here.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import tempfile
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 from urllib.parse import urlsplit
 
 import pytest
@@ -43,6 +44,7 @@ async def test_session_is_opened_where_no_file_can_be_written(
     async with proxied(tls, to=urlsplit(model.url).port or 0) as proxy:
         run = await rehearsal(model={"url": f"wss://localhost:{proxy.port}"})
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+        monkeypatch.setattr(tempfile, "gettempdir", Mock(side_effect=FileNotFoundError))
         async with Twilio(run.bridge.url, run.media_url) as twilio:
             url, token = await twilio.ring(SID)
             stream = await twilio.connect(url, SID)
