@@ -44,7 +44,7 @@ class Carrier(CallControl):
         """It rings there."""
         return "CA" + "0" * 32
 
-    async def numbers(self, phone_number: str = "") -> list[Number]:  # noqa: ARG002
+    async def numbers(self, phone_number: str = "") -> list[Number]:  # noqa: ARG002 - the account's signature
         """The account has none but those of lines."""
         return []
 

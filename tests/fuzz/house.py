@@ -83,7 +83,7 @@ class House:
         app.register_error_handler(HTTPException, http_error)
         return app
 
-    def happened(self, driver: Driver, event: str, fields: dict[str, object]) -> None:  # noqa: ARG002
+    def happened(self, driver: Driver, event: str, fields: dict[str, object]) -> None:  # noqa: ARG002 - the desk's signature
         """A call whose code has failed ends like any other; here it shall be seen."""
         if fields.get("ending") == "bridge_failed":
             self._crashed.append(event)
