@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from hypercorn.typing import AppWrapper, ASGIFramework, Scope
+    from hypercorn.typing import AppWrapper, ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
 MAX_STRANGERS = 512
 """Connections that have shown nothing signed; with one more, the one that has waited longest is cut off."""
@@ -51,6 +51,7 @@ class Peer:
     def __init__(self, writer: asyncio.StreamWriter, strangers: dict[Peer, None]) -> None:
         self._transport = writer.transport
         self._strangers = strangers
+        self._discarding: asyncio.Task[None] | None = None
         strangers[self] = None
 
     @property
@@ -65,6 +66,16 @@ class Peer:
     def cut(self) -> None:
         """Break the connection off, whatever still waits to be sent."""
         self._transport.abort()
+
+    def discard(self, receive: ASGIReceiveCallable) -> None:
+        """Throw away what still comes on a socket whose handler has ended, until the connection is closed."""
+        self._discarding = asyncio.get_running_loop().create_task(_discard(receive))
+
+    def gone(self) -> None:
+        """The connection is closed."""
+        self._strangers.pop(self, None)
+        if self._discarding is not None:
+            self._discarding.cancel()
 
     def cut_in(self, seconds: float) -> None:
         """Break it off after a while, if it is still open: a peer that does not read cannot hold it."""
@@ -89,7 +100,7 @@ class HttpServer:
         max_message_bytes: int,
         refused: Callable[[str], None],
     ) -> None:
-        self._app = wrap_app(app, 0, "asgi")
+        self._app = wrap_app(_Discarding(app), 0, "asgi")
         self._listener = listener
         self._refused = refused
         self._config = Config()
@@ -136,7 +147,7 @@ class HttpServer:
         try:
             await _Connection(peer, self._app, self._config, context=self._context, streams=(reader, writer)).run()
         finally:
-            self._strangers.pop(peer, None)
+            peer.gone()
             del self._serving[task]
 
     def _cut_longest(self) -> None:
@@ -144,6 +155,29 @@ class HttpServer:
         self._refused("connections")
         longest.cut()
         del self._strangers[longest]  # it is on its way out, and counts no more
+
+
+class _Discarding:
+    """An application, and somebody behind it who makes room for what comes when it has ended.
+
+    Hypercorn hands over messages through a queue of ten, and that the socket is closed as well. Where nobody takes from
+    it any more and it is full, what reads the connection and what is to close it wait for each other, for ever.
+    """
+
+    def __init__(self, app: ASGIFramework) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable, *rest: object) -> None:
+        try:
+            await self._app(scope, receive, send, *rest)
+        finally:
+            if scope["type"] == "websocket":
+                peer_of(scope).discard(receive)
+
+
+async def _discard(receive: ASGIReceiveCallable) -> None:
+    while True:
+        await receive()
 
 
 class _Connection(TCPServer):

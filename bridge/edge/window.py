@@ -4,9 +4,6 @@ Quart puts every message that the server has into a queue without a bound. Here 
 only while fewer than `WINDOW` wait for the handler, so that a slow handler makes the peer's socket wait, not this
 process grow. And when the peer is gone Quart cancels the handler, whatever still waits; here it is told so when nothing
 does: a carrier says `stop` and closes the socket in one breath.
-
-When the handler has ended before its peer, what still comes is thrown away: Hypercorn's own queue holds ten messages,
-and when it is full, neither what reads the socket nor what is to close it gets any further, ever.
 """
 
 from __future__ import annotations
@@ -24,8 +21,6 @@ WINDOW = 256
 """Messages that may wait: five seconds of sound."""
 TAKEN_WITHIN_S = 1.0
 """How long the handler may take for what waits, when the peer is gone."""
-CLOSED_WITHIN_S = 5.0
-"""How long the server may take to close a socket whose handler has ended; it is cut off before that."""
 _KEY = "bridge.window"
 
 
@@ -40,7 +35,6 @@ class Window:
         self._receive = receive
         self._waiting = 0
         self._taken = asyncio.Event()
-        self._is_over = False
 
     def took(self) -> None:
         """The handler has taken a message."""
@@ -54,19 +48,10 @@ class Window:
         if event["type"] == "websocket.receive":
             self._waiting += 1
         elif event["type"] == "websocket.disconnect":
-            self._is_over = True
             with suppress(TimeoutError):
                 async with asyncio.timeout(TAKEN_WITHIN_S):
                     await self._until_less_than(1)
         return event
-
-    async def discard(self) -> None:
-        """Throw away what still comes, until the server says that the socket is closed."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSED_WITHIN_S):
-                while not self._is_over:
-                    event = await self._receive()
-                    self._is_over = event["type"] == "websocket.disconnect"
 
     async def _until_less_than(self, waiting: int) -> None:
         while self._waiting >= waiting:
@@ -79,21 +64,14 @@ class BoundedReceive:
 
     def __init__(self, app: ASGIFramework) -> None:
         self._app = app
-        self._discarding: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable, *rest: object) -> None:
         """Pass on what is no WebSocket, and bound what is."""
-        if scope["type"] != "websocket":
-            await self._app(scope, receive, send, *rest)
-            return
-        window = Window(receive)
-        scope["state"] = ConnectionState({**scope.get("state", {}), _KEY: window})
-        try:
-            await self._app(scope, window.receive, send, *rest)
-        finally:  # the server goes on when this returns, so somebody else has to make room
-            discarding = asyncio.get_running_loop().create_task(window.discard())
-            self._discarding.add(discarding)
-            discarding.add_done_callback(self._discarding.discard)
+        if scope["type"] == "websocket":
+            window = Window(receive)
+            scope["state"] = ConnectionState({**scope.get("state", {}), _KEY: window})
+            receive = window.receive
+        await self._app(scope, receive, send, *rest)
 
 
 def window_of(scope: Scope) -> Window:

@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bridge.edge import caller, caller_fast, http
+from bridge.edge.http import HttpServer
 from tests.peers import Model, Twilio
 from tests.support import ACCOUNT, PUBLIC, TOKEN, Rehearsal, Start
 
@@ -36,6 +38,14 @@ EVENTS = {
     "long key": '{"type":"response.created","' + "k" * 900_000 + '":1}',
     "long type": '{"type":"' + "x" * 900_000 + '"}',
 }
+
+
+UPGRADE = (
+    b"GET /media HTTP/1.1\r\nHost: bridge.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+HELLO = b"\x81\x85" + bytes(4) + b"hello"
+"""A text message, masked with zeros."""
 
 
 class TestStrangers:
@@ -225,6 +235,32 @@ class TestMessages:
 
         odd = [*bridge.seen.of("model.event_malformed"), *bridge.seen.of("model.event_unknown")]
         assert 1 == len(odd)
+
+
+async def test_a_burst_behind_the_end_of_a_handler_holds_nothing() -> None:
+    """What nobody takes any more must keep neither what reads the socket nor what closes it waiting for room."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    async with HttpServer(_takes_one_message, listener, max_message_bytes=1000, refused=print):
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(UPGRADE)
+        assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+        writer.write(HELLO * 500)
+        async with asyncio.timeout(10):
+            await reader.read()
+        writer.close()
+        async with asyncio.timeout(10):
+            while any(  # noqa: ASYNC110 - nobody else is told
+                "HttpServer._serve" in str(task.get_coro()) for task in asyncio.all_tasks()
+            ):
+                await asyncio.sleep(0.05)
+
+
+async def _takes_one_message(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """An application whose handler has soon enough."""
+    assert "websocket" == scope["type"]
+    await receive()
+    await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+    await receive()
 
 
 async def _trickle(writer: asyncio.StreamWriter) -> None:
