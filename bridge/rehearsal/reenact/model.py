@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import time
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
@@ -32,6 +34,7 @@ COMES_WITHIN_S = 3.0
 """How much later than on the tape a command or the caller's sound may come."""
 PATH = "/v1/realtime"
 _ABNORMAL = 1006
+_EXPIRY = re.compile(r'("expires_at":\s*)(\d+(?:\.\d+)?)')
 
 
 class TapedModel:
@@ -110,6 +113,7 @@ class _Performance:
         self._heard_bytes = 0
         self._news = asyncio.Event()
         self._renamed: dict[str, str] = {}
+        self._began_unix_s = time.time()
         self._later_s = clock.now() - part.began_at
         """How much later than on the tape it is."""
 
@@ -166,10 +170,17 @@ class _Performance:
             self._later_s = self._clock.now() - event.at
         else:
             await self._clock.sleep_until(event.at + self._later_s)
-        text = event.text
+        text = self._of_today(event.text)
         for old, new in self._renamed.items():
             text = text.replace(f'"{old}"', f'"{new}"')
         await self._socket.send(text)
+
+    def _of_today(self, text: str) -> str:
+        """The session ends as long after its beginning as then, by the wall clock of now."""
+        if not self._part.unix_s:
+            return text
+        shift_s = self._began_unix_s - self._part.unix_s
+        return _EXPIRY.sub(lambda found: f"{found[1]}{float(found[2]) + shift_s}", text)
 
     async def _lose(self, code: str) -> None:
         if code.isdecimal() and int(code) != _ABNORMAL:

@@ -59,6 +59,8 @@ class SessionPart(msgspec.Struct):
     """What happens on one session of the model. `is_refused`: it never came up."""
 
     began_at: float
+    unix_s: float = 0.0
+    """The wall clock's time then, in which the server says how long the session lasts; 0: not known."""
     opening_s: float = 0.0
     """From the attempt to open it to its beginning, or to the refusal."""
     acts: list[Sent | Event | Lost] = []
@@ -196,7 +198,7 @@ class _Reader:
             sound = b64encode((AUDIBLE * given.size_bytes)[: given.size_bytes]).decode()
             text = msgspec.json.encode(msgspec.structs.replace(event, delta=sound)).decode()
         if self._is_wire and self._session is None:
-            self._session = self._opened(given.at, given.at)
+            self._session = self._opened(given.at, given.at, {})
         session = self._session
         if session is None:
             return sound
@@ -208,9 +210,9 @@ class _Reader:
     def _control(self, at: float, control: Fields) -> None:
         match control:
             case {"kind": "model_connected"}:
-                self._session = self._opened(at, self._connecting_at)
+                self._session = self._opened(at, self._connecting_at, control)
             case {"kind": "successor_connected"}:
-                self._successor = self._opened(at, self._connecting_at)
+                self._successor = self._opened(at, self._connecting_at, control)
             case {"kind": "model_lost", "reason": str(reason), "code": str(code)}:
                 self._lost(self._session, at, reason, code)
             case {"kind": "successor_lost", "reason": str(reason), "code": str(code)}:
@@ -223,8 +225,9 @@ class _Reader:
             case _:
                 pass
 
-    def _opened(self, at: float, asked_at: float) -> SessionPart:
-        part = SessionPart(at, at - asked_at)
+    def _opened(self, at: float, asked_at: float, connected: Fields) -> SessionPart:
+        unix_s = connected.get("unix_s")
+        part = SessionPart(at, unix_s if isinstance(unix_s, int | float) else 0.0, at - asked_at)
         self.parts.sessions.append(part)
         return part
 
@@ -232,7 +235,7 @@ class _Reader:
         if reason == "closed" and session is not None:
             session.acts.append(Lost(at, code))
         else:
-            self.parts.sessions.append(SessionPart(at, at - self._connecting_at, is_refused=True))
+            self.parts.sessions.append(SessionPart(at, opening_s=at - self._connecting_at, is_refused=True))
 
     def _action(self, at: float, fields: Fields, sound: str) -> None:
         match fields:

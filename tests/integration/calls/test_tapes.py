@@ -78,6 +78,32 @@ async def test_a_tape_goes_over_sockets_as_it_went(tape: str) -> None:
     assert again.deeds.ending
 
 
+async def test_a_call_that_moves_to_another_session_goes_over_sockets_as_it_went(
+    rehearsal: Start, tmp_path: Path
+) -> None:
+    """Two sessions at once for a while, the second told what the first had heard: at its limit then, and again now."""
+    replies = [Reply(speech="Hello there."), Reply(speech="From nine to five."), Reply(speech="You are welcome.")]
+    faults, agent = [{"kind": "expire", "after_s": 20}], {"silence": {"prompt_after_s": 60}}
+    run = await rehearsal(replies, heard=["when", "thanks"], faults=faults, agent=agent)
+
+    async def asks_twice(call: Call) -> None:
+        await call.until(lambda: call.phone.hearing.stopped > 0 and call.phone.silent_s > 1)
+        await call.say(speech(1.5))
+        await call.until(lambda: bool(run.seen.of("session.replaced")))
+        await call.say(speech(1.5))
+        await call.until(lambda: len(run.seen.bot_words()) > 2)
+        call.hang_up()
+
+    call = await run.dial(asks_twice)
+    await call.ended()
+    path = await tape_of(run, tmp_path)
+    parts, _ = read(path)
+    again = await over_sockets(path)
+
+    assert 2 == len(parts.sessions)
+    assert [] == again.differences
+
+
 async def test_a_call_with_an_errand_goes_over_sockets_as_it_went(rehearsal: Start, tmp_path: Path) -> None:
     """The caller comes back from a destination that is busy, and interrupts: two streams, one session."""
     run = await rehearsal(

@@ -328,6 +328,28 @@ async def test_endpoint_is_away_when_the_session_reaches_its_limit(rehearsal: St
     assert 3 == len(run.seen.bot_words())
 
 
+async def test_next_caller_is_spared_an_endpoint_that_a_live_call_cannot_move_to(rehearsal: Start) -> None:
+    """They hear the fallback at once; the call that has found out goes on with the session that it has."""
+    faults = [{"kind": "expire", "after_s": 60}, REFUSED | {"times": 100}]
+    run = await rehearsal(
+        [HELLO, SHORT], heard=HEARD, faults=faults, agent=PATIENT, fallback={"say": SORRY, "after_failures": 1}
+    )
+
+    async def script(call: Call) -> None:
+        await asks(call)
+        await call.until(lambda: bool(run.seen.of("successor.lost")))
+        other = await run.dial(from_="+15550100009")
+        await other.ended()
+        assert [SORRY] == other.told
+        call.hang_up()
+
+    call = await run.dial(script)
+    await call.ended()
+
+    assert ["caller_hung_up"] == run.seen.endings()
+    assert ([], []) == (run.seen.of("model.lost"), call.told)
+
+
 async def test_endpoint_is_away_until_the_session_has_ended(rehearsal: Start) -> None:
     """Then the session is lost like any other, and is replaced when the endpoint is back."""
     faults = [{"kind": "expire", "after_s": 12}, REFUSED | {"times": 3}]
