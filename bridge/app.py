@@ -28,6 +28,7 @@ from bridge.edge.entrance import Entrance
 from bridge.edge.functions import FunctionRunner
 from bridge.edge.http import HttpServer, peer_of
 from bridge.edge.model import ModelSocket
+from bridge.edge.model_leg import shared_tls
 from bridge.edge.recorder import Tapes
 from bridge.edge.window import BoundedReceive
 from bridge.errors import ConfigurationError
@@ -324,6 +325,7 @@ async def start_embedded_model(settings: Settings, clock: Clock, stack: AsyncExi
 
 def model_leg(settings: Settings) -> type[ModelLeg]:
     """The client for the model's leg: the fast one where the fast door is open."""
+    shared_tls()  # made now, so that the first caller does not wait for it
     if not settings.server.media_port:
         return ModelSocket
     _require_picows()

@@ -52,3 +52,12 @@ async def test_session_is_opened_where_no_file_can_be_written(
             await stream.speak(b"\x01" * 160)
 
             await (await model.session()).first("input_audio_buffer.append")
+
+
+@pytest.mark.usefixtures("authority")
+async def test_authorities_are_read_before_the_first_call(rehearsal: Start, model: Model) -> None:
+    """Reading whom the system trusts holds every call for 16 ms."""
+    assert 0 == shared_tls.cache_info().currsize
+    await rehearsal(model={"url": model.url})
+
+    assert 1 == shared_tls.cache_info().currsize
