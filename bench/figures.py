@@ -43,7 +43,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     clear_p99_ms: float
     kb_per_call: float
     setup_cpu_ms_per_call: float
-    """Webhook, session and stream, until sound flows."""
+    """Webhook, session and stream, until sound flows; without what the calls take that are up already."""
     webhook_p99_ms: float
     lost: int
     """Frames, by their numbers."""
