@@ -6,24 +6,16 @@ ends, and that nothing of it is left.
 
 from __future__ import annotations
 
-import asyncio
-import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bridge.call.presence import MAX_LOSSES
 from bridge.rehearsal.carrier import Call, Callee
-from bridge.rehearsal.conversation import FunctionCall, Message, Reply
-from bridge.rehearsal.domain import Domain
-from bridge.rehearsal.realtime.scripted import TONE
-from tests.client import Operator
+from bridge.rehearsal.conversation import FunctionCall, Reply
 from tests.shop import asks, greeted
-from tests.support import Rehearsal, speech
-
-if TYPE_CHECKING:
-    from bridge.rehearsal.conversation import Heard
-    from bridge.rehearsal.realtime.settings import Tool, ToolChoice
+from tests.soak.side import Side
+from tests.support import speech
 
 SALES, DESK, NIGHT, OFFICE = "+15557654321", "+15557654322", "+15557654323", "+15557654324"
 SURE = Reply(speech="All right.")
@@ -43,97 +35,97 @@ async def answered(call: Call) -> None:
     await call.until(lambda: call.phone.hearing.stopped > before and call.phone.silent_s > 0.5)
 
 
-async def leaves_in_the_greeting(run: Rehearsal, call: Call) -> None:
+async def leaves_in_the_greeting(side: Side, call: Call) -> None:
     """Hears a word of it."""
     await call.until(lambda: call.stream is not None)
-    await run.clock.sleep(0.5)
+    await side.clock.sleep(0.5)
 
 
-async def talks(run: Rehearsal, call: Call) -> None:  # noqa: ARG001 - as the others
+async def talks(side: Side, call: Call) -> None:  # noqa: ARG001 - as the others
     """Asks, and hears the answer."""
     await asks(call)
     await answered(call)
 
 
-async def interrupts(run: Rehearsal, call: Call) -> None:
+async def interrupts(side: Side, call: Call) -> None:
     """Speaks while the answer is heard."""
     await asks(call)
     before = call.phone.hearing.started
     await call.until(lambda: call.phone.hearing.started > before)
-    await run.clock.sleep(0.5)
+    await side.clock.sleep(0.5)
     await call.say(speech(1))
     await answered(call)
 
 
-async def stays(run: Rehearsal, call: Call) -> None:  # noqa: ARG001 - a script's signature
+async def stays(side: Side, call: Call) -> None:  # noqa: ARG001
     """Says nothing, until somebody hangs up."""
     await call.ended()
 
 
-async def asks_and_stays(run: Rehearsal, call: Call) -> None:  # noqa: ARG001 - a script's signature
+async def asks_and_stays(side: Side, call: Call) -> None:  # noqa: ARG001
     """Asks, and whatever comes of it, comes."""
     await asks(call)
     await call.ended()
 
 
-async def leaves_during_a_function(run: Rehearsal, call: Call) -> None:
+async def leaves_during_a_function(side: Side, call: Call) -> None:
     """Has no patience: the function has not answered."""
     await asks(call)
-    await run.clock.sleep(1.5)
+    await side.clock.sleep(1.5)
 
 
-async def leaves_while_it_rings(run: Rehearsal, call: Call) -> None:
+async def leaves_while_it_rings(side: Side, call: Call) -> None:
     """Hangs up before anybody picks up."""
     await asks(call)
-    await call.until(lambda: any(leg.parent_sid == call.sid for leg in run.carrier.calls))
-    await run.clock.sleep(1)
+    await call.until(lambda: any(leg.parent_sid == call.sid for leg in side.carrier.calls))
+    await side.clock.sleep(1)
 
 
-async def loses_the_stream(run: Rehearsal, call: Call) -> None:
+async def loses_the_stream(side: Side, call: Call) -> None:
     """The stream breaks once; another one goes on."""
     await greeted(call)
     assert call.stream is not None
     call.stream.drop()
     await call.until(lambda: len(call.streams) > 1)
-    await run.clock.sleep(1)
+    await side.clock.sleep(1)
 
 
-async def loses_every_stream(run: Rehearsal, call: Call) -> None:
+async def loses_every_stream(side: Side, call: Call) -> None:
     """It breaks again and again."""
     for number in range(1, MAX_LOSSES + 2):
-        await call.until(lambda number=number: len(call.streams) == number)  # type: ignore[misc]  # it is called without
-        await run.clock.sleep(0.5)
+        await call.until(lambda number=number: len(call.streams) == number)  # type: ignore[misc]
+        await side.clock.sleep(0.5)
         if call.stream is not None:
             call.stream.drop()
     await call.ended()
 
 
-async def loses_the_model(run: Rehearsal, call: Call) -> None:
+async def loses_the_model(side: Side, call: Call) -> None:
     """The session breaks in the middle of the answer, and another one goes on."""
     await asks(call)
     before = call.phone.hearing.started
     await call.until(lambda: call.phone.hearing.started > before)
-    for session in run.model.sessions:
+    for session in side.model.sessions:
         if call.from_ in session.settings.instructions:
             session._outbox.close(_CLIENT_GONE, "")  # noqa: SLF001 - the server's end
     await answered(call)
 
 
-async def is_hung_up_on(run: Rehearsal, call: Call) -> None:
+async def is_hung_up_on(side: Side, call: Call) -> None:
     """The operator ends the call."""
     await greeted(call)
-    await Operator(run).post(f"/api/calls/{call.sid}/hang-up")
+    await side.hang_up(call)
     await call.ended()
 
 
-async def presses_keys(run: Rehearsal, call: Call) -> None:
+async def presses_keys(side: Side, call: Call) -> None:
     """Types a number, which the model is told."""
     await greeted(call)
     await call.press("12#")
-    await run.clock.sleep(1)
+    await side.clock.sleep(1)
 
 
-Script = Callable[[Rehearsal, Call], Awaitable[object]]
+Script = Callable[[Side, Call], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,41 +170,6 @@ def number_of(index: int) -> str:
     return f"+1555{index:05d}{index % len(KINDS):02d}"
 
 
-class SoakMind:
-    """Replies by the caller's number, which the agent's instructions name; it remembers nothing."""
-
-    def domain(self, instructions: str, tools: Sequence[Tool]) -> Domain:  # noqa: ARG002 - nothing is expected
-        """Nothing in particular."""
-        return Domain(())
-
-    def reply(
-        self,
-        history: Sequence[Heard],
-        *,
-        instructions: str,
-        tools: Sequence[Tool],  # noqa: ARG002 - all agents have the same
-        tool_choice: ToolChoice,  # noqa: ARG002 - the bridge forces nothing here
-    ) -> Reply:
-        """The first turn of a caller is answered by the kind of call; all else with two words."""
-        caller = re.search(r"\+1555\d{5}(\d\d)", instructions)
-        turns = [said for said in history if isinstance(said, Message) and said.role == "user"]
-        if caller is None or len(turns) != 1 or history[-1] is not turns[0]:
-            return SURE
-        return KINDS[int(caller[1])].reply
-
-
-class Deaf:
-    """Ears that understand the same each time, and a mouth that hums; neither keeps anything."""
-
-    async def recognise(self, ulaw: bytes, domain: Domain) -> str:  # noqa: ARG002 - the port's signature
-        """A word."""
-        return "please"
-
-    async def speak(self, text: str, voice: str) -> bytes:  # noqa: ARG002 - the port's signature
-        """A tenth of a second for each word."""
-        return TONE * (200 * len(text.split()))
-
-
 async def talks_for_a_second(call: Call) -> None:
     """The human of a transfer."""
     await call.carrier.clock.sleep(1)
@@ -233,14 +190,3 @@ PEOPLE: Final = {
     DESK: Callee(result="busy", after_s=1),
     NIGHT: Callee(result="no-answer"),
 }
-
-
-def lookup() -> str:
-    """A function of the operator's that answers at once."""
-    return "It is shipped."
-
-
-async def dawdle() -> str:
-    """One that does not answer."""
-    await asyncio.Event().wait()
-    return ""
