@@ -37,6 +37,9 @@ THE_ATTEMPT = b"attempt=1"
 """Stands for the transfer of an input."""
 MAX_STREAM_BYTES = 4096
 """Of what a stream says: more is the matter of another target."""
+RENEWED_AFTER = 5000
+"""Inputs after which virtual time begins anew: half a year on, a float is coarser than the nanosecond that asyncio
+adds, and a timer that is just due never is."""
 ANSWER_WITHIN_S = 12.0
 """Of virtual time: the desk's own limit, and the carrier's patience less a little."""
 DESK_ROUTES = ("answer", "after-stream", "transfer-result", "whisper", "fallback", "call-status", "stream-status",
@@ -131,8 +134,11 @@ class Request(NamedTuple):
 
 def webhooks(data: bytes) -> list[int]:
     """Some requests about one call, and then all the time that it may take; the statuses of the answers."""
+    number = next(_numbers)
+    if number % RENEWED_AFTER == 0:
+        _close()
     _, houses = _houses()
-    call_sid = f"CA{next(_numbers):032x}"
+    call_sid = f"CA{number:032x}"
     requests = [Request.read(one) for one in data.replace(CALL_SID.encode(), call_sid.encode()).split(BETWEEN)]
     statuses = []
     for request in requests[:MAX_REQUESTS]:
@@ -192,9 +198,13 @@ def closed() -> Iterator[None]:
     """Let go of the houses at the end of the block."""
     yield
     if _houses.cache_info().currsize:
-        loop, houses = _houses()
-        for house in houses.values():
-            house.close()
-        loop.close()
-        _houses.cache_clear()
-        logging.disable(logging.NOTSET)
+        _close()
+
+
+def _close() -> None:
+    loop, houses = _houses()
+    for house in houses.values():
+        house.close()
+    loop.close()
+    _houses.cache_clear()
+    logging.disable(logging.NOTSET)
