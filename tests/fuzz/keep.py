@@ -11,9 +11,11 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 from tests.fuzz import corpus
+from tests.fuzz.targets import reader_of
 from tests.fuzz.webhooks import BETWEEN, Request
 
 WITHIN_S = 600
@@ -79,15 +81,27 @@ def _named(target: str, inputs: list[bytes]) -> dict[str, bytes]:
 
 
 def _name_of(target: str, data: bytes) -> str:
-    """What is in an input, in two words at most."""
+    """What is in an input, in two words: routes, or what occurs in seeds too, first and last."""
     if target == "webhooks":
-        words = [
-            Request.read(one).route.replace("/{}", "").rpartition("/")[2].partition(".")[0]
-            for one in data.split(BETWEEN)
-        ]
+        words = [_route(one) for one in data.split(BETWEEN)]
     else:
-        words = [word.decode().replace(".", "-") for word in re.findall(_WORDS[target], data)]
-    return "-".join(list(dict.fromkeys(words))[:2])[:60].lower() or "senseless"
+        words = [word for word in _words_in(target, data) if word in _known(target)]
+    if target == "tapes":
+        words[:1] = [reader_of(data)]
+    return "-".join(dict.fromkeys(words[:1] + words[-1:])).lower() or "senseless"
+
+
+def _route(request: bytes) -> str:
+    return Request.read(request).route.replace("/{}", "").rpartition("/")[2].partition(".")[0]
+
+
+def _words_in(target: str, data: bytes) -> list[str]:
+    return [word.decode().replace(".", "-") for word in re.findall(_WORDS[target], data)]
+
+
+@cache
+def _known(target: str) -> set[str]:
+    return {word for _, data in corpus.seeds(target) for word in _words_in(target, data)}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from itertools import islice
+from typing import TypeVar
 
 from bridge.replay import sound, timeline
 from bridge.replay.comparison import compare
@@ -20,6 +21,7 @@ from tests.fuzz import corpus
 from tests.fuzz.webhooks import webhooks
 from tests.unit.call.bench import Bench, make_plan
 
+Chosen = TypeVar("Chosen")
 MAX_STEPS = 2000
 """Of a tape: a mark may be hours away."""
 MAX_LINES = 50
@@ -84,14 +86,20 @@ def tapes(data: bytes) -> None:
     A first line `#` stands for a good header, which its first letter names; its second one names the command.
     """
     lines = data.splitlines(keepends=True) or [b""]
-    readers = list(READERS.values())
     if lines[0].startswith(b"#"):
-        header, reader = lines[0][1:3].ljust(2, b"a")
-        lines[0] = _headers()[(header - ord("a")) % len(_headers())]
-        readers = [readers[(reader - ord("a")) % len(readers)]]
-    for read in readers:
+        lines[0] = _named_by(data[1:2], _headers())
+    for name in [reader_of(data)] if data.startswith(b"#") else READERS:
         with suppress(tape.TapeError):
-            read(tape.Tape(lines))
+            READERS[name](tape.Tape(lines))
+
+
+def reader_of(data: bytes) -> str:
+    """The command that reads a tape whose header is not its own."""
+    return _named_by(data[2:3], list(READERS))
+
+
+def _named_by(letter: bytes, choices: list[Chosen]) -> Chosen:
+    return choices[(ord(letter or b"a") - ord("a")) % len(choices)]
 
 
 def _play(recording: tape.Tape) -> None:
