@@ -214,10 +214,10 @@ def _is_passed_on(moment: Played) -> bool:
     return len(actions) == 1 and type(first := actions[0]) is AppendAudio and first.audio == moment.sound
 
 
-def _key(line: bytes) -> object:
-    """What makes two lines one action, whatever their values are."""
+def _key(line: bytes) -> tuple[str, str]:
+    """What makes two lines one action, whatever their values are; on a damaged tape they may be no texts."""
     fields = action_fields(line)
-    return fields.get("do"), fields.get("event")
+    return str(fields.get("do")), str(fields.get("event"))
 
 
 def _size(fields: dict[str, object], sound: str | None) -> object:

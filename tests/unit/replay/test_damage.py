@@ -50,6 +50,13 @@ def test_line_that_is_wrong_is_told_by_whoever_needs_it(line: bytes, refusing: s
         assert "\n" not in answers[name].text
 
 
+def test_action_whose_name_is_no_text_is_a_difference(kept: Keep) -> None:
+    """Two lines that cannot be the same action are told apart like any others."""
+    answer = replay([kept(HEADER + b'{"do":"happened","event":{"a":1}}\n' + BEYOND)])
+
+    assert 1 == answer.exit_code, answer.text
+
+
 def test_message_that_is_nested_deep_is_redacted_as_text(kept: Keep) -> None:
     """A peer may have said it, and the bridge has survived it: the rest of the tape is worth having."""
     message = b'{"at":1.0,"model":{"type":"response.done","x":' + DEEP + b"}}\n"
