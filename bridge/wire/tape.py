@@ -245,7 +245,7 @@ def action_line(action: msgspec.Struct, *, passed: str | None = None, has_sound:
     if audio and audio == passed:
         return _PASSED[kind]
     if has_sound:
-        return b'{"do":"%s","payload":"%s"}\n' % (kind.encode(), audio.encode())
+        return b'{"do":"%s","payload":%s}\n' % (kind.encode(), _encode(audio))  # a peer's text: it may be no base64
     return b'{"do":"%s","bytes":%d}\n' % (kind.encode(), size_of(audio))
 
 

@@ -89,3 +89,12 @@ def test_lines_written_by_others_may_be_spaced_and_ordered_as_they_like() -> Non
         second.input and second.input.at,
         [tape.action_fields(line)["do"] for line in second.actions],
     )
+
+
+@given(audio=st.text(min_size=1).filter(lambda text: text != tape.SAME))
+def test_any_sound_is_one_line_and_comes_back(audio: str) -> None:
+    """A peer's sound need be no base64: quotes and line ends in it end neither the text nor the line."""
+    line = tape.action_line(AppendAudio(audio))
+
+    assert 1 == line.count(b"\n")
+    assert {"do": "append_audio", "payload": audio} == tape.action_fields(line)
