@@ -124,7 +124,7 @@ def functions_go_on(patch: Patch) -> None:
         driver._running = set()
         ended(driver, action)
 
-    patch.setattr(Driver, "_ended", lazy)
+    patch.setitem(Driver._WAYS, Ended, lazy)
 
 
 def end_is_awaited_for_ever(patch: Patch) -> None:
