@@ -78,23 +78,24 @@ def take(bridges: Iterable[Bridge] = ()) -> Census:
     )
 
 
-def leaks(before: Census, after: Census, *, calls: int, kinds: int) -> dict[str, tuple[int, int]]:
-    """What has grown over so many calls of so many kinds: before and after.
+def more_objects(before: Census, after: Census, *, calls: int, kinds: int) -> dict[str, tuple[int, int]]:
+    """Which of our objects have grown over so many calls of so many kinds: before and after.
 
-    Of an object, one for each call of a single kind through a single door is too much already.
+    One for each call of a single kind through a single door is too much already.
     """
     allowed = max(1, calls // (2 * kinds) - 1)
-    grown = {
+    return {
         name: (before.objects.get(name, 0), count)
         for name, count in after.objects.items()
         if count - before.objects.get(name, 0) > (HANDFUL if name in REQUESTS else allowed)
         and not (name in MEMORIES and count <= 2 * KEPT)
     }
-    for name in ("tasks", "timers", "descriptors"):
-        was, now = getattr(before, name), getattr(after, name)
-        if now - was > HANDFUL:
-            grown[name] = (was, now)
-    return grown
+
+
+def more_work(before: Census, after: Census) -> dict[str, tuple[int, int]]:
+    """What is done or held open beside what was, and more of it than a handful: before and after."""
+    counts = {name: (getattr(before, name), getattr(after, name)) for name in ("tasks", "timers", "descriptors")}
+    return {name: (was, now) for name, (was, now) in counts.items() if now - was > HANDFUL}
 
 
 def _live(bridge: Bridge) -> int:

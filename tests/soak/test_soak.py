@@ -16,7 +16,7 @@ import pytest
 
 from bridge.rehearsal.carrier import Call
 from tests.client import LINES
-from tests.soak.census import Census, leaks, take
+from tests.soak.census import Census, more_objects, more_work, take
 from tests.soak.exchange import Exchange
 from tests.soak.pacing import pace
 from tests.soak.people import DESK, KINDS, NIGHT, OFFICE, PEOPLE, SALES, Kind, number_of
@@ -124,8 +124,9 @@ def check(counts: list[Count], endings: Endings) -> None:
     assert [0] * len(counts) == [count.bridges.live for count in counts]
     for before, after in pairwise(counts):
         calls = after.calls - before.calls
-        assert {} == leaks(before.bridges, after.bridges, calls=calls, kinds=len(KINDS))
-        assert {} == leaks(before.others, after.others, calls=calls, kinds=len(KINDS))
+        assert {} == more_work(before.bridges, after.bridges)
+        assert {} == more_objects(before.bridges, after.bridges, calls=calls, kinds=len(KINDS))
+        assert {} == more_objects(before.others, after.others, calls=calls, kinds=len(KINDS))
 
 
 @pytest.mark.timeout(600)
