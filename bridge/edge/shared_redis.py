@@ -85,6 +85,9 @@ class SharedByRedis:
         self._answer: Callable[[bytes], Awaitable[bytes]] | None = None
         self._answering: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_leaving = False
+        """Asked for by what goes on beside: before Python 3.12 `asyncio.wait_for`, which the library uses, may lose a
+        cancellation that comes with its result."""
 
     async def __aenter__(self) -> Self:
         """Connect."""
@@ -116,6 +119,7 @@ class SharedByRedis:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Take back everything that stands in the register for this process."""
+        self._is_leaving = True
         for task in (*self._tasks, *self._answering):
             task.cancel()
         await asyncio.gather(*self._tasks, *self._answering, return_exceptions=True)
@@ -209,7 +213,7 @@ class SharedByRedis:
     # What goes on beside
 
     async def _keep_beating(self) -> None:
-        while True:
+        while not self._is_leaving:
             await asyncio.sleep(BEAT_S)
             with contextlib.suppress(SharedLostError):
                 await self._beat()
@@ -248,7 +252,7 @@ class SharedByRedis:
             self._must_tell_all = True
 
     async def _keep_telling(self) -> None:
-        while True:
+        while not self._is_leaving:
             script, name = await self._told.get()
             try:
                 await self._run(script, name)
@@ -259,11 +263,11 @@ class SharedByRedis:
         """Receive what is published for us; `listening` is done when Redis has let us, or refused it at the start."""
         from redis.exceptions import RedisError  # noqa: PLC0415 - see `_client`
 
-        while True:
+        while not self._is_leaving:
             try:
                 async with self._redis.pubsub() as channel:
                     await channel.subscribe(_channel(self.address))
-                    while True:
+                    while not self._is_leaving:
                         message = await channel.get_message(timeout=BEAT_S)
                         if message is None:
                             continue

@@ -39,6 +39,14 @@ class Traced(Receiver):
             self.spans += [span for scope in resource.scope_spans for span in scope.spans]
         return b""
 
+    async def whole(self) -> Span:
+        """The span of the one call, once it has come; its parts may come before."""
+        async with asyncio.timeout(20):
+            while "call" not in {span.name for span in self.spans}:  # noqa: ASYNC110 - the export has its own thread
+                await asyncio.sleep(0.05)
+        (whole,) = [span for span in self.spans if span.name == "call"]
+        return whole
+
 
 @pytest.fixture
 def door() -> str:
@@ -90,10 +98,7 @@ async def test_a_call_is_one_trace_with_a_span_for_each_thing_that_took_time(
     call = await run.dial(asks)
     await call.ended()
     await run.carrier.settled()
-    async with asyncio.timeout(20):
-        while "call" not in {span.name for span in receiver.spans}:  # noqa: ASYNC110 - the export has its own thread
-            await asyncio.sleep(0.05)
-    (whole,) = [span for span in receiver.spans if span.name == "call"]
+    whole = await receiver.whole()
     parts = [span for span in receiver.spans if span is not whole]
 
     assert {"webhook", "session set-up", "greeting", "turn", "function", "transfer"} == {span.name for span in parts}
@@ -117,10 +122,7 @@ async def test_a_call_that_failed_is_marked_as_an_error(rehearsal: Start, receiv
     run = await rehearsal(model={"url": url}, otel={"endpoint": receiver.url})
     call = await run.dial()
     await call.ended()
-    async with asyncio.timeout(20):
-        while not receiver.spans:  # noqa: ASYNC110 - the export has its own thread
-            await asyncio.sleep(0.05)
-    (whole,) = [span for span in receiver.spans if span.name == "call"]
+    whole = await receiver.whole()
 
     assert (Status.STATUS_CODE_ERROR, "model_failed") == (whole.status.code, whole.status.message)
     assert "model.failed" in [event.name for event in whole.events]

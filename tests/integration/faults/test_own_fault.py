@@ -77,22 +77,6 @@ async def test_a_call_whose_code_fails_ends_with_the_fallback_and_the_others_go_
     assert run.is_empty()
 
 
-async def test_an_observer_that_fails_costs_one_call(rehearsal: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told of the end as well, and fails again: the place is free all the same."""
-    run = await rehearsal([HELLO], tape=NO_TAPE, fallback={"say": SORRY})
-
-    def fails(*_: object) -> None:
-        raise ValueError("no")
-
-    monkeypatch.setattr(run.seen, "said", fails)
-    call = await run.dial()
-    await call.ended()
-    await run.carrier.settled()
-
-    assert [SORRY] == call.told
-    assert run.is_empty()
-
-
 async def test_a_call_that_has_passed_every_limit_is_ended(rehearsal: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """The watchdog stands above whatever the call itself believes to be waiting for."""
     monkeypatch.setattr(driving, "longest_s", lambda _: 20.0)
