@@ -34,29 +34,28 @@ async def serve(file: Path | None, environ: Mapping[str, str]) -> int:
         _log.warning("config.doubted", extra={"key": notice.key, "doubt": notice.message})
     if loaded.settings.server.workers > 1:
         return await _serve_by_workers(loaded.settings, file, environ)
-    with signals() as stop:
+    with signals() as told:
         async with Bridge(loaded.settings) as bridge:
             with _findable(bridge, loaded.settings), reloading(bridge, file, environ):
                 where = {"url": bridge.url, "public_url": bridge.settings.server.public_url}
                 _log.info("bridge.started", extra={**where, "model": bridge.settings.model.provider})
-                await until_told(bridge, stop)
+                await until_told(bridge, told)
         _log.info("bridge.stopped")
     return 0
 
 
 async def _serve_by_workers(loaded: Settings, file: Path | None, environ: Mapping[str, str]) -> int:
     """Run the bridge as several processes."""
-    with signals() as stop:
+    with signals() as told:
         async with Workers(loaded, file, environ) as workers:
             with _findable(workers, loaded), hangups(workers.reload):
                 settings = workers.settings
                 where = {"url": workers.url, "public_url": settings.server.public_url}
                 _log.info("bridge.started", extra={**where, "model": settings.model.provider, "pids": workers.pids})
-                await stop.wait()
-                stop.clear()
+                await told.once.wait()
                 workers.leave()
-                await first(workers.wait_left(), stop.wait())
-                if stop.is_set():
+                await first(workers.wait_left(), told.twice.wait())
+                if told.twice.is_set():
                     workers.leave()
                 code = await workers.wait_left()
     _log.info("bridge.stopped")

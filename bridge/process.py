@@ -36,16 +36,28 @@ def spare_collector() -> None:
     gc.set_threshold(young, middle_aged, FULL_COLLECTION_AFTER)
 
 
+class Told:
+    """That the process has been told to stop, and that it has been told so again, however soon after."""
+
+    def __init__(self) -> None:
+        self.once = asyncio.Event()
+        self.twice = asyncio.Event()
+
+    def tell(self) -> None:
+        """Say it."""
+        (self.twice if self.once.is_set() else self.once).set()
+
+
 @contextlib.contextmanager
-def signals() -> Iterator[asyncio.Event]:
-    """An event that SIGTERM and SIGINT set, inside the block."""
-    stop = asyncio.Event()
+def signals() -> Iterator[Told]:
+    """What SIGTERM and SIGINT tell, inside the block."""
+    told = Told()
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGTERM, signal.SIGINT)
     for number in numbers:
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, told.tell)
     try:
-        yield stop
+        yield told
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)

@@ -137,9 +137,9 @@ async def model(file: Path | None, environ: Mapping[str, str], options: argparse
         dialects=options.dialect,
         on_ready=lambda url: _line(f"listening on {url}"),
     )
-    with signals() as stop:
+    with signals() as told:
         try:
-            await first(serving, stop.wait())
+            await first(serving, told.once.wait())
         except OSError as error:
             where = f"{options.host}:{options.port}"
             raise BridgeError(f"cannot listen on {where} ({error}): stop what listens there, or say --port") from error

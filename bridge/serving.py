@@ -11,12 +11,12 @@ from bridge.reloading import on_hangup, reload
 from bridge.wire.scrubbing import secrets_of
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Iterable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from bridge.app import Bridge
+    from bridge.process import Told
     from bridge.settings import Settings
 
 
@@ -44,15 +44,14 @@ def reloading(
     return on_hangup(lambda: reload(file, environ, adopt))
 
 
-async def until_told(bridge: Bridge, stop: asyncio.Event) -> None:
+async def until_told(bridge: Bridge, told: Told) -> None:
     """Let a bridge serve until it is told to stop, and calls end then; told a second time, leave at once.
 
     Leave the bridge next: from here on the process ends in time, whatever keeps it.
     """
     spare_collector()
-    await stop.wait()
-    stop.clear()
-    await first(bridge.drain(), stop.wait())
-    if stop.is_set():
+    await told.once.wait()
+    await first(bridge.drain(), told.twice.wait())
+    if told.twice.is_set():
         bridge.hurry()
     leaving.within(leaving.LEAVE_WITHIN_S)

@@ -23,20 +23,20 @@ async def main(fd: int) -> int:
     """Serve calls until the parent says so, or is gone; the exit code."""
     reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=fd))
     (size,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
-    told: Instructions = pickle.loads(await reader.readexactly(size))  # noqa: S301 - from our own parent
-    settings, instance = told.settings, told.settings.server.instance
+    given: Instructions = pickle.loads(await reader.readexactly(size))  # noqa: S301 - from our own parent
+    settings, instance = given.settings, given.settings.server.instance
     log_as(settings, instance=instance)
-    parent = SharedByParent(told.address, reader, writer)
+    parent = SharedByParent(given.address, reader, writer)
     listening = asyncio.create_task(parent.run())
     try:
-        with process.signals() as stop:
-            listening.add_done_callback(lambda _: stop.set())
+        with process.signals() as told:
+            listening.add_done_callback(lambda _: told.tell())
             shared = parent if several.is_in_memory(settings) else None
             async with Bridge(settings, shared=shared) as bridge:
-                bridge.given = told.given
-                with reloading(bridge, told.file, told.environ, instance=instance):
+                bridge.given = given.given
+                with reloading(bridge, given.file, given.environ, instance=instance):
                     parent.tell(READY)
-                    await until_told(bridge, stop)
+                    await until_told(bridge, told)
     except BridgeError as error:
         _log.error("worker.failed", extra={"reason": str(error)})
         return 1

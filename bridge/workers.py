@@ -142,8 +142,10 @@ class Workers:
 
     def leave(self) -> None:
         """Have them end: each when its calls have, within `drain_s`; told a second time, at once."""
+        # another signal the second time: two of the same become one where a process is slow to get the first
+        number = signal.SIGINT if self._is_leaving.is_set() else signal.SIGTERM
         self._is_leaving.set()
-        self.signal(signal.SIGTERM)
+        self.signal(number)
 
     async def wait_left(self) -> int:
         """Wait until they have ended after `leave`; 0 when all of them did so in order."""

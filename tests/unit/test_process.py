@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import signal
 import weakref
 from typing import TYPE_CHECKING, cast
 from unittest.mock import AsyncMock, Mock
@@ -11,7 +13,7 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 
 from bridge import leaving
-from bridge.process import FULL_COLLECTION_AFTER, spare_collector
+from bridge.process import FULL_COLLECTION_AFTER, Told, signals, spare_collector
 from bridge.serving import until_told
 
 if TYPE_CHECKING:
@@ -48,9 +50,22 @@ def test_garbage_of_calls_is_collected_while_what_was_there_before_is_passed_ove
 async def test_bridge_that_serves_spares_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:
     """No webhook waits for a collection that goes through the whole program."""
     monkeypatch.setattr(leaving, "within", Mock())
-    stop = asyncio.Event()
-    stop.set()
+    told = Told()
+    told.tell()
 
-    await until_told(cast("Bridge", Mock(drain=AsyncMock())), stop)
+    await until_told(cast("Bridge", Mock(drain=AsyncMock())), told)
 
     assert gc.get_freeze_count() > 0
+
+
+async def test_bridge_that_is_told_twice_before_it_has_looked_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stops it twice means it, however busy it is: its calls, which would go on, are ended."""
+    monkeypatch.setattr(leaving, "within", Mock())
+    bridge = Mock(drain=AsyncMock(side_effect=asyncio.Event().wait))
+    with signals() as told:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+        async with asyncio.timeout(10):
+            await until_told(cast("Bridge", bridge), told)
+
+    bridge.hurry.assert_called_once_with()
