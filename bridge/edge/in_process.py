@@ -40,15 +40,18 @@ async def ask(app: Application, method: str, path: str, headers: Iterable[tuple[
     asked: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
     replied: list[Message] = []
 
+    is_answered = asyncio.Event()
+
     async def receive() -> Message:
-        if not asked:
-            await (
-                asyncio.Event().wait()
-            )  # whoever asks stays until there is an answer: the application gives up waiting
-        return asked.pop()
+        if asked:
+            return asked.pop()
+        await is_answered.wait()  # whoever asks stays until then; Quart 0.23 does not return before they have left
+        return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         replied.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            is_answered.set()
 
     await app(scope, receive, send)
     start, content = replied[0], b"".join(message.get("body", b"") for message in replied[1:])
