@@ -34,7 +34,9 @@ Format = Literal["g711_ulaw", "g711_alaw", "pcm16"]
 
 
 def size_of(payload: str) -> int:
-    """How many bytes a base64 text stands for, without decoding it."""
+    """How many bytes a base64 text stands for, without decoding it; 0 where it is none because it is too short."""
+    if len(payload) < 4:  # noqa: PLR2004 - characters for three bytes, or for fewer and padding
+        return 0
     return len(payload) // 4 * 3 - (payload[-1:] == "=") - (payload[-2:] == "==")
 
 

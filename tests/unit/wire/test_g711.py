@@ -54,6 +54,12 @@ def test_size_is_known_without_decoding(sound: bytes) -> None:
     assert len(sound) == size_of(b64encode(sound).decode())
 
 
+@pytest.mark.parametrize("text", ["", "=", "==", "g=", "g==", "abc"])
+def test_text_that_is_too_short_to_be_base64_has_no_length(text: str) -> None:
+    """A peer may send it: a length below nothing would move the call's clocks backwards."""
+    assert 0 == size_of(text)
+
+
 @given(st.integers(0, 3000))
 def test_silence_is_as_long_as_asked(duration_ms: int) -> None:
     """And nothing but silence."""
