@@ -79,7 +79,7 @@ bench: $(VENV)/dev.stamp ## what a call costs, by both doors; BENCH=--help tells
 	@$(BIN)/python -m bench --out build/bench $(BENCH)
 
 # The cheapest first. What a test without chance says, it says in `make test`: here run those that draw, and those that go on.
-soak: $(VENV)/dev.stamp ## properties with thousands of new examples, calls by the thousand, and fuzzing; an hour
+soak: $(VENV)/dev.stamp ## properties with thousands of new examples, calls by the thousand, and fuzzing; an hour and a half
 	@began=$$(date +%s); \
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q -m hypothesis --timeout 900 $(TESTS) || exit 1; \
 	echo "soak: properties took $$(($$(date +%s) - began)) s"
