@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -43,8 +42,11 @@ async def join(request: pytest.FixtureRequest, stack: AsyncExitStack) -> Join:
     """The register: a parent's for its workers, or Redis."""
     if request.param == "parent":
         return parents_register(stack)
-    url = os.environ.get("TEST_REDIS_URL") or request.getfixturevalue("redis_server").url
-    await _empty(url)
+    if PROGRAM is not None:  # one of the test's own: what others do beside it would be in the same register
+        url = request.getfixturevalue("redis_server").url
+    else:
+        url = request.getfixturevalue("redis_url")
+        await _empty(url)
     return lambda address: stack.enter_async_context(in_redis(url, address))
 
 
