@@ -43,6 +43,7 @@ class Transfer:
     order: Order
     destination: Destination
     attempt: str
+    """Its number; empty once what came of it has been told."""
     callee_sid: str = ""
     is_accepted: bool = False
     is_over: bool = False
