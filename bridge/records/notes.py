@@ -48,6 +48,11 @@ class Put:
         """What is the same in all that one statement writes."""
         return self.table.name, tuple(self.row), self.keeps
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells its row from the others of its table."""
+        return tuple(self.row[column.name] for column in self.table.primary_key)
+
 
 @dataclass(frozen=True, slots=True)
 class Puts:
@@ -63,14 +68,27 @@ class Puts:
 
 
 def together(notes: Iterable[Note]) -> Iterator[Note]:
-    """The same notes in the same order, with rows of one kind that follow each other put together."""
-    for kind, group in groupby(notes, lambda note: note.kind if isinstance(note, Put) else None):
-        members = list(group)
-        if kind is None:
-            yield from members
+    """The same notes in fewer statements: rows of one kind together, and of each row only how it is in the end.
+
+    What is no row keeps its place between the rows.
+    """
+    for are_rows, group in groupby(notes, lambda note: isinstance(note, Put)):
+        if are_rows:
+            yield from _by_kind(note for note in group if isinstance(note, Put))
         else:
-            puts = [note for note in members if isinstance(note, Put)]
-            yield from (Puts(puts[at : at + AT_ONCE]) for at in range(0, len(puts), AT_ONCE))
+            yield from group
+
+
+def _by_kind(puts: Iterable[Put]) -> Iterator[Puts]:
+    """Calls first, for the other rows refer to them."""
+    kinds: dict[object, dict[tuple[object, ...], Put]] = {}
+    for put in sorted(puts, key=lambda put: put.table is not calls):
+        rows = kinds.setdefault(put.kind, {})
+        if not (put.keeps and put.key in rows):
+            rows[put.key] = put
+    for rows in kinds.values():
+        members = list(rows.values())
+        yield from (Puts(members[at : at + AT_ONCE]) for at in range(0, len(members), AT_ONCE))
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from sqlalchemy import Connection, Engine, func, select, text
 
 from bridge.records import writer as writing
 from bridge.records.database import open_engine
-from bridge.records.notes import Put
-from bridge.records.tables import bridges
+from bridge.records.notes import Put, Puts, together
+from bridge.records.observer import TOKENS
+from bridge.records.tables import bridges, calls, turns
 from bridge.records.upkeep import seen
 from bridge.records.writer import RecordsWriter
 
@@ -153,3 +155,48 @@ def test_closing_writes_what_still_waits(database: str) -> None:
         written = connection.scalar(select(func.count()).select_from(bridges))
     engine.dispose()
     assert 500 == written
+
+
+def test_rows_of_several_calls_are_put_together_and_a_call_goes_before_its_turns(database: str) -> None:
+    """A call that was changed twice since the last time is written once, as it is in the end."""
+    notes = [_turn("a", 1), _call("a", 1), _call("b", 0), _turn("b", 1), _call("a", 2), _turn("a", 2)]
+    with writer_of(database) as writer:
+        writer.put(_call("a", 0))
+        assert writer.flush(10)
+        written = list(together(notes))
+        for note in notes:
+            writer.put(note)
+        assert writer.flush(10)
+
+        assert 0 == writer.lost
+    assert [2, 3] == [len(note.rows) for note in written if isinstance(note, Puts)]
+    engine = open_engine(database, is_reader=True)
+    with engine.connect() as connection:
+        rows = connection.execute(select(calls.c.id, calls.c.barge_ins))
+        assert {"a": 2, "b": 0} == {row.id: row.barge_ins for row in rows}
+        assert 3 == connection.scalar(select(func.count()).select_from(turns))
+    engine.dispose()
+
+
+def test_what_is_no_row_keeps_its_place_between_the_rows() -> None:
+    """What it does may depend on the rows before it, and rows may depend on it."""
+    between = Seen("x")
+
+    before, same, after = together([_call("a", 0), between, _call("a", 1)])
+
+    assert between is same
+    assert [0, 1] == [note.rows[0].row["barge_ins"] for note in (before, after) if isinstance(note, Puts)]
+
+
+def _call(name: str, barge_ins: int) -> Put:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    texts = dict.fromkeys(("instance", "direction", "from_number", "to_number", "agent", "line"), "")
+    counts = dict.fromkeys(("sessions_replaced", "lost", *TOKENS), 0)
+    times = {"began_at": now, "updated_at": now}
+    row = {"id": name, "call_sid": name, "state": "live", "barge_ins": barge_ins, **texts, **counts, **times}
+    return Put(calls, row)
+
+
+def _turn(name: str, number: int) -> Put:
+    row = {"call_id": name, "number": number, "role": "caller", "words": None, "at_s": 0.0, "is_cut": False}
+    return Put(turns, row | {"heard_ms": None})
