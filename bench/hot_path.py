@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
+from itertools import count
 from typing import TYPE_CHECKING, cast
 from unittest.mock import Mock
 
@@ -49,6 +50,12 @@ def frames() -> Iterator[bytes]:
             f'"timestamp":"{at_ms}","payload":"{_SOUND_20_MS}"}},"streamSid":"MZ{0:032}"}}'
         ).encode()
         at_ms += 20
+
+
+def marks() -> Iterator[bytes]:
+    """The marks of a stream that come back, one after the other."""
+    for serial in count(1):
+        yield f'{{"event":"mark","streamSid":"MZ{0:032}","mark":{{"name":"0.{serial}"}}}}'.encode()
 
 
 def endless(text: bytes) -> Iterator[bytes]:

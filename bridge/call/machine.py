@@ -95,6 +95,8 @@ class Call:
             now=now,
         )
         self._presence = self._life.presence
+        self._passes_on = False
+        """Whether a frame that follows the one before has nothing to it but to be passed on."""
 
     @property
     def memory(self) -> Memory:
@@ -145,19 +147,21 @@ class Call:
 
     def receive_caller(self, message: caller.CallerMessage, *, now: float) -> None:
         """Something came from the caller's media stream."""
-        if type(message) is caller.CallerAudio and self._life.caller is CallerLeg.UP:
+        is_up = self._life.caller is CallerLeg.UP
+        if is_up and type(message) is caller.CallerAudio:
             self._hear(message, now)
+        elif is_up and type(message) is caller.MarkReached:
+            self._mark_reached(message.name, now)
         elif not self._life.is_over:
             self._receive_rare(message, now)
-            self._life.settle(now)
+            self._settle(now)
 
-    def pass_on(self, audio: caller.CallerAudio, *, now: float) -> AppendAudio | None:
+    def pass_on(self, audio: caller.CallerAudio, now: float) -> AppendAudio | None:
         """What most of the caller's sound comes to, without a list, a look at the deadlines or anything to settle.
 
         None, and nothing has happened, when there may be more to a piece: give it to `receive_caller`.
         """
-        talk = self._talk
-        if not self._life.is_up or talk.turns.is_eared or talk.requests.is_secret or not self._inbound.follows(audio):
+        if not (self._passes_on and self._inbound.follows(audio)):
             return None
         self._presence.media_at = now
         return AppendAudio(audio.payload)
@@ -173,25 +177,25 @@ class Call:
             self._talk.memory.bot_words(event.item_id, event.delta, whole=False)
         else:
             self._receive_event(event, now)
-            self._life.settle(now)
+            self._settle(now)
 
     def receive_successor(self, event: model.ModelEvent, *, now: float) -> None:
         """Something came from the session that is opened beside the present one."""
         if not self._life.is_over:
             self._life.sessions.succession.told(event, now)
-            self._life.settle(now)
+            self._settle(now)
 
     def receive_control(self, request: Control, *, now: float) -> None:
         """Something came from neither leg: see `bridge.call.controls`."""
         if not self._life.is_over:
             self._control(request, now)
-            self._life.settle(now)
+            self._settle(now)
 
     def handle_timer(self, *, now: float) -> None:
         """The time that `deadline` named has come (or any other: what is not due is left alone)."""
         while (name := self._deadlines.take_due(now)) is not None:
             self._due(name, now)
-            self._life.settle(now)
+            self._settle(now)
 
     def actions(self) -> list[Action]:
         """What is to be done since the last time, in order."""
@@ -201,6 +205,12 @@ class Call:
         """When `handle_timer` must be called, in call seconds; None when nothing is waited for."""
         return self._deadlines.next
 
+    def _settle(self, now: float) -> None:
+        """What follows from an input that may have changed anything."""
+        life, talk = self._life, self._talk
+        life.settle(now)
+        self._passes_on = life.is_up and not (talk.turns.is_eared or talk.requests.is_secret)
+
     # The caller's leg
 
     def _hear(self, audio: caller.CallerAudio, now: float) -> None:
@@ -208,7 +218,7 @@ class Call:
         silence = self._inbound.gap_before(audio)
         talk = self._talk
         if talk.turns.is_listening and talk.hear(audio.payload, audio.timestamp_ms, now):
-            self._life.settle(now)
+            self._settle(now)
         payload = audio.payload
         if talk.requests.is_secret:  # keys can be heard
             payload = silence_of(size_of(payload) // BYTES_PER_MS)
@@ -220,12 +230,16 @@ class Call:
             if self._inbound.overlap_ms:
                 self._inbound.sent(piece)
 
+    def _mark_reached(self, name: str, now: float) -> None:
+        """The carrier returned a mark: nothing follows from it, and nothing is to be settled, while more is played."""
+        self._presence.sign_of_life(now)
+        if self._talk.speaking.mark_reached(name, now):
+            self._settle(now)
+
     def _receive_rare(self, message: caller.CallerMessage, now: float) -> None:
         life, leg = self._life, self._life.caller
         self._presence.sign_of_life(now)
         match message:
-            case caller.MarkReached(name=name) if leg is CallerLeg.UP:
-                self._talk.speaking.mark_reached(name, now)
             case caller.Digit(digit=digit) if leg is CallerLeg.UP:
                 self._talk.key_pressed(digit, now)
             case caller.StreamStarted() if leg in (CallerLeg.AWAITED, CallerLeg.DETACHED):

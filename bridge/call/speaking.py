@@ -49,9 +49,10 @@ class Speaking:
         self._memory.bot_audio(event.item_id, event.response_id, size_bytes, now)
         self._responses.progressed(now)
         playout = self._playout
-        clock_ms = self._inbound.clock_ms
-        starts_ms = playout.ends_at_ms if playout.is_playing else clock_ms
-        if not playout.is_playing:
+        clock_ms = starts_ms = self._inbound.clock_ms
+        if playout.is_playing:
+            starts_ms = playout.ends_at_ms
+        else:
             self._deadlines.clear("silence")
             self._deadlines.set("playout.overdue", now + size_bytes / BYTES_PER_MS / 1000 + OVERDUE_S)
             self._waits.sent(self._responses.active_kind, size_bytes, now)
@@ -60,14 +61,17 @@ class Speaking:
         self._outbox.do(PlayAudio(payload))
         self._outbox.do(SetMark(mark))
 
-    def mark_reached(self, name: str, now: float) -> None:
-        """The carrier returned a mark."""
-        if not self._playout.reach(name, self._inbound.clock_ms):
-            return
+    def mark_reached(self, name: str, now: float) -> bool:
+        """The carrier returned a mark. True when with it all that was sent is heard: needs a `settle` then."""
+        playout = self._playout
+        if not playout.reach(name, self._inbound.clock_ms):
+            return False
         if self._waits.is_sounding:
             self._waits.confirmed(now)
-        if not self._playout.is_playing:
-            self.heard_out(now)
+        if playout.is_playing:
+            return False
+        self.heard_out(now)
+        return True
 
     def overdue(self, now: float) -> None:
         """Marks should have come back by now: wait for what the stream's clock says is left, then wait no more."""

@@ -44,6 +44,7 @@ from bridge.edge.abandoned import OverdueError
 from bridge.edge.writer import ignore
 from bridge.wire import caller as wire_caller
 from bridge.wire import model as wire_model
+from bridge.wire.caller import CallerAudio, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,17 +98,16 @@ class Driver:
         """A message of the media stream."""
         try:
             now = self._now()
-            recorder = self._recorder
-            message = wire_caller.parse(text)
-            if type(message) is wire_caller.CallerAudio:
-                passed_on = self.call.pass_on(message, now=now)
+            message = parse(text)
+            if type(message) is CallerAudio:
+                passed_on = self.call.pass_on(message, now)
                 if passed_on is not None:  # 49 of 50 times
-                    if recorder is not None:
-                        recorder.passed_on(now, text, passed_on)
+                    if self._recorder is not None:
+                        self._recorder.passed_on(now, text, passed_on)
                     self._send(passed_on)
                     return
-            if recorder is not None:
-                recorder.caller(now, text)
+            if self._recorder is not None:
+                self._recorder.caller(now, text)
             self.call.receive_caller(message, now=now)
             self._flush()
         except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is, ends this call and no other

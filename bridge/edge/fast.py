@@ -100,7 +100,7 @@ class FastSocket(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """See `picows.WSListener`."""
-        if frame.msg_type == _TEXT and frame.fin:
+        if frame.msg_type is _TEXT and frame.fin:
             self.receive(frame.get_payload_as_bytes())
         else:
             self._receive_rare(transport, frame)

@@ -116,9 +116,10 @@ class ModelLeg(ABC):
 
     def send(self, command: Command) -> None:
         """Send a command after those before it."""
-        if self._to_model is not None and type(command) is AppendAudio:
-            command = converted(command, self._to_model)
-        self._put(encode(command))
+        if self._to_model is None:
+            self._put(encode(command))
+        else:
+            self._put(encode(converted(command, self._to_model)))
 
     def succeed(self) -> None:
         """Report as the call's session from now on, and as its successor no more."""
@@ -183,8 +184,10 @@ class ModelLeg(ABC):
             await self._carry()
 
 
-def converted(command: AppendAudio, to_model: Converter) -> AppendAudio:
+def converted(command: Command, to_model: Converter) -> Command:
     """Sound in the endpoint's format; what is not base64 goes as it is, and is refused and counted as anywhere."""
+    if not isinstance(command, AppendAudio):
+        return command
     try:
         return AppendAudio(to_model.convert(command.audio))
     except ValueError:

@@ -80,7 +80,7 @@ def play(tape: Recording, plan: Plan) -> Iterator[Played]:
             ear.look_at(step.actions)
         message = message_of(given)
         if type(message) is caller.CallerAudio:  # the short way of most frames, as `bridge.edge.driver` takes it
-            passed_on = call.pass_on(message, now=now)
+            passed_on = call.pass_on(message, now)
             if passed_on is not None:
                 yield Played(now, step, message, message.payload, [passed_on])
                 continue

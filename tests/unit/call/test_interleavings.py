@@ -20,10 +20,13 @@ class Judged(Rig):
     """A rig that also keeps an eye on the responses as the bridge sees them."""
 
     def check(self, actions: list[Action]) -> None:
-        """Never ask for a response while one is active or asked for."""
+        """Never ask for a response while one is active or asked for; no frame passes that the bridge must hear."""
         for action in actions:
             if isinstance(action, CreateResponse):
                 assert self.call._talk.responses.active is None  # noqa: SLF001 - seen from inside
+        call = self.call
+        hears = call._talk.turns.is_eared or call._talk.requests.is_secret  # noqa: SLF001 - the same
+        assert call._passes_on == (call.is_up and not hears)  # noqa: SLF001 - the same
         super().check(actions)
 
 

@@ -124,7 +124,7 @@ def drive(bench: Bench, payload: str) -> list[Action]:
     bench.samples += 160
     message = wire_caller.CallerAudio(payload, bench.stream_ms)
     bench.stream_ms += 20
-    passed_on = bench.call.pass_on(message, now=bench.now)
+    passed_on = bench.call.pass_on(message, bench.now)
     if passed_on is not None:
         bench.log.append(passed_on)
         return [passed_on]
@@ -160,12 +160,12 @@ def test_frames_take_the_short_way_again_once_the_call_has_moved() -> None:
     """Keeping a copy costs something for a second in an hour, and for no longer."""
     bench = ending()
     frame = wire_caller.CallerAudio(sound("frame", 20), bench.stream_ms)
-    assert bench.call.pass_on(frame, now=bench.now) is None
+    assert bench.call.pass_on(frame, bench.now) is None
     listen(bench, 700)
     assert of(MoveToSuccessor, bench.log)
     frame = wire_caller.CallerAudio(sound("frame", 20), bench.stream_ms)
 
-    assert AppendAudio(frame.payload) == bench.call.pass_on(frame, now=bench.now)
+    assert AppendAudio(frame.payload) == bench.call.pass_on(frame, bench.now)
 
 
 def test_the_next_session_knows_the_conversation_before_it_hears_anything() -> None:
@@ -396,7 +396,7 @@ def test_the_next_session_is_lost_before_the_call_has_moved() -> None:
     assert 1 == len(of(CloseSuccessor, actions))
     bench.frame()
     frame = wire_caller.CallerAudio(sound("frame", 20), bench.stream_ms)
-    assert bench.call.pass_on(frame, now=bench.now) is not None
+    assert bench.call.pass_on(frame, bench.now) is not None
     assert of(ConnectSuccessor, pass_seconds(bench, 10))
 
 

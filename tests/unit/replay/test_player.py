@@ -82,8 +82,8 @@ def test_sound_that_is_not_passed_on_as_it_came_is_a_difference(
     path = kept(barge_in(has_sound=True, frame_ms=20).tape())
     pass_on = Call.pass_on
 
-    def wrong(self: Call, audio: CallerAudio, *, now: float) -> AppendAudio | None:
-        return pass_on(self, audio, now=now) and AppendAudio("AAAA")
+    def wrong(self: Call, audio: CallerAudio, now: float) -> AppendAudio | None:
+        return pass_on(self, audio, now) and AppendAudio("AAAA")
 
     assert replay_one(path).is_same
     monkeypatch.setattr(Call, "pass_on", wrong)
