@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Head = list[str]
 """The lines of a request's head: the request line, then the headers."""
@@ -55,6 +55,66 @@ class Proxy:
             to_bridge.close()
             with suppress(OSError):
                 await to_bridge.wait_closed()
+
+
+@dataclass
+class Tunnels:
+    """A forward proxy, as an environment names one: asked to CONNECT, it leads to a port on this machine."""
+
+    port: int = 0
+    to: int = 0
+    refusal: bytes = b""
+    """Answered instead; empty: lead there."""
+    asked: list[str] = field(default_factory=list)
+    """Request lines."""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request, and lead there."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        self.asked.append(head.partition("\r\n")[0])
+        writer.write(self.refusal or b"HTTP/1.1 200 Connection established\r\n\r\n")
+        if self.refusal:
+            return
+        from_there, there = await asyncio.open_connection("127.0.0.1", self.to)
+        onwards = asyncio.create_task(_copy(reader, there, None))
+        try:
+            await _copy(from_there, writer, None)
+        finally:
+            onwards.cancel()
+            there.close()
+
+
+@asynccontextmanager
+async def tunnels(*, to: int) -> AsyncIterator[Tunnels]:
+    """A forward proxy on a free port of this machine."""
+    proxy = Tunnels(to=to)
+    async with listening(proxy.serve) as proxy.port:
+        yield proxy
+
+
+@asynccontextmanager
+async def listening(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[int]:
+    """Serve each connection on a free port of this machine, which is given; whatever is left of them ends with it."""
+    serving: set[asyncio.Task[None]] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                await serve(reader, writer)
+        finally:
+            writer.close()
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.get_running_loop().create_task(handle(reader, writer)))
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+    for task in serving:
+        task.cancel()
+    await asyncio.gather(*serving, return_exceptions=True)
 
 
 def without(*names: str) -> Callable[[Head], Head]:

@@ -7,14 +7,14 @@ import socket as sockets
 import ssl
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
 from bridge.call.plan import CallInfo
 from bridge.doctor.findings import Finding, failed, ok, warning
 from bridge.edge.functions import FunctionRunner
-from bridge.edge.model_leg import MAX_MESSAGE_BYTES, shared_tls
+from bridge.edge.model_leg import MAX_MESSAGE_BYTES, USER_AGENT, shared_tls
+from bridge.edge.straight import Straight
 from bridge.errors import ConfigurationError
 from bridge.planning import Planner
 from bridge.settings import model_for
@@ -25,6 +25,8 @@ from bridge.wire.model import Failed, SessionCreated, SessionUpdated, parse
 from bridge.wire.session import TurnControl, session_fields
 
 if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
     from bridge.call.plan import Plan
     from bridge.doctor.context import Context
     from bridge.settings import Dialect, Settings
@@ -130,7 +132,7 @@ async def _open(context: Context, trial: _Trial, place: str, begun: float) -> li
         raise _by_close(error) from error
     except ssl.SSLError as error:
         raise _RefusedError(f"has no certificate that is trusted here ({error.reason})", "correct model.url") from error
-    except (InvalidHandshake, OSError, ValueError) as error:
+    except (WebSocketException, ImportError, OSError, ValueError) as error:
         cause = "its name leads nowhere" if isinstance(error, sockets.gaierror) else type(error).__name__
         raise _RefusedError(f"cannot be reached ({cause})", "correct model.url, or open the firewall") from error
     return _judged(trial, place, verify(asked, echoed, dialect=trial.dialect), _Times(opened_s, took_s))
@@ -142,10 +144,11 @@ async def _ping(context: Context, socket: ClientConnection) -> float:
     return context.clock.now() - begun
 
 
-def _connected(where: Address) -> connect:
-    return connect(
+def _connected(where: Address) -> Straight:
+    return Straight(
         where.url,
         additional_headers=where.headers,
+        user_agent_header=USER_AGENT,
         subprotocols=[Subprotocol(name) for name in where.subprotocols] or None,
         ssl=shared_tls() if where.url.startswith("wss:") else None,
         compression=None,

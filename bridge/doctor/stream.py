@@ -7,16 +7,18 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from bridge.doctor.arrival import NotReachedError, answered, is_proved, proof_headers
 from bridge.doctor.context import unchecked_tls
 from bridge.doctor.findings import Finding, failed, ok, skipped, warning
+from bridge.edge.straight import Straight
 from bridge.probe import ECHO, SOCKET_PATH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from websockets.asyncio.client import ClientConnection
 
     from bridge.doctor.context import Context
 
@@ -113,18 +115,10 @@ async def _fast_door(context: Context) -> Finding:
         return ok(f"the fast door at {url} opens to a signed handshake")
 
 
-class _Direct(connect):
-    """Follows no redirect, as Twilio follows none."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """Let the answer be looked at."""
-        return exc
-
-
 @asynccontextmanager
 async def _socket(context: Context, url: str, nonce: str, headers: dict[str, str]) -> AsyncIterator[ClientConnection]:
     try:
-        async with _Direct(
+        async with Straight(
             url,
             additional_headers=headers,
             user_agent_header=None,

@@ -5,11 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
-from bridge.edge.model_leg import CLOSE_WITHIN_S, MAX_MESSAGE_BYTES, WAITING_BYTES, ModelLeg, RefusedError, shared_tls
+from bridge.edge.model_leg import (
+    CLOSE_WITHIN_S,
+    MAX_MESSAGE_BYTES,
+    USER_AGENT,
+    WAITING_BYTES,
+    ModelLeg,
+    RefusedError,
+    shared_tls,
+)
+from bridge.edge.straight import Straight
 from bridge.edge.writer import Writer
 
 if TYPE_CHECKING:
@@ -22,6 +30,8 @@ if TYPE_CHECKING:
 
 class ModelSocket(ModelLeg):
     """One session's socket: a task that reads, and one that writes what waits."""
+
+    library = "websockets"
 
     def __init__(
         self,
@@ -46,23 +56,8 @@ class ModelSocket(ModelLeg):
         )
 
     async def _open(self) -> None:
-        endpoint = self._endpoint
-        try:
-            async with self._driver.clock.timeout(self._connect_timeout_s):
-                self._socket = await connect(
-                    endpoint.url,
-                    additional_headers=endpoint.headers,
-                    subprotocols=[Subprotocol(name) for name in endpoint.subprotocols] or None,
-                    ssl=shared_tls() if endpoint.url.startswith("wss:") else None,
-                    compression=None,
-                    max_size=MAX_MESSAGE_BYTES,
-                    open_timeout=None,
-                    close_timeout=CLOSE_WITHIN_S,
-                )
-        except InvalidStatus as error:
-            raise RefusedError(error.response.status_code, error.response.body) from error
-        except InvalidHandshake as error:
-            raise ValueError(str(error)) from error
+        async with self._driver.clock.timeout(self._connect_timeout_s):
+            self._socket = await connected(self._endpoint)
 
     async def _carry(self) -> None:
         assert self._socket is not None  # noqa: S101 - `_open` is done
@@ -101,3 +96,26 @@ class ModelSocket(ModelLeg):
         self._writer.close()
         if self._socket is None:
             self.task.cancel()
+
+
+async def connected(endpoint: Endpoint) -> ClientConnection:
+    """Open a session's socket; whoever calls says for how long.
+
+    Raises RefusedError, OSError or ValueError when it cannot be had.
+    """
+    try:
+        return await Straight(
+            endpoint.url,
+            additional_headers=endpoint.headers,
+            user_agent_header=USER_AGENT,
+            subprotocols=[Subprotocol(name) for name in endpoint.subprotocols] or None,
+            ssl=shared_tls() if endpoint.url.startswith("wss:") else None,
+            compression=None,
+            max_size=MAX_MESSAGE_BYTES,
+            open_timeout=None,
+            close_timeout=CLOSE_WITHIN_S,
+        )
+    except InvalidStatus as error:
+        raise RefusedError(error.response.status_code, error.response.body) from error
+    except (WebSocketException, ImportError) as error:  # a package for SOCKS that the environment's proxy needs
+        raise ValueError(str(error)) from error

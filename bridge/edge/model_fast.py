@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from contextlib import suppress
 from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from picows import WSError, WSInvalidStatusError, ws_connect
+from picows import WSError, WSHandshakeError, ws_connect
+from python_socks import ProxyError
+from websockets.proxy import get_proxy
+from websockets.uri import parse_uri
 
 from bridge.edge.fast import READ_BYTES, FastSocket
-from bridge.edge.model_leg import MAX_MESSAGE_BYTES, WAITING_BYTES, ModelLeg, RefusedError, shared_tls
+from bridge.edge.model import connected
+from bridge.edge.model_leg import MAX_MESSAGE_BYTES, USER_AGENT, WAITING_BYTES, ModelLeg, RefusedError, shared_tls
 from bridge.edge.writer import ignore
 
 if TYPE_CHECKING:
     from bridge.clock import Clock
+    from bridge.wire.endpoint import Endpoint
 
 PING_AFTER_S = 20.0
 """How long the server may say nothing before it is pinged, and then before it is given up."""
 TLS_BUFFER_BYTES = 17 * 1024
 """Of each direction of a session's TLS: the longest record, 16 KB and its frame. By default the two take 512 KB."""
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
 
 
 class FastModelSocket(ModelLeg):
     """One session's socket."""
 
+    library = "picows"
     _socket: _Socket | None = None
 
     def succeed(self) -> None:
@@ -36,18 +43,15 @@ class FastModelSocket(ModelLeg):
             self._socket.receive = self._receive
 
     async def _open(self) -> None:
-        url, headers = self._endpoint.url, dict(self._endpoint.headers)
-        if self._endpoint.subprotocols:
-            headers["Sec-WebSocket-Protocol"] = ", ".join(self._endpoint.subprotocols)
-        clock, is_secure = self._driver.clock, url.startswith("wss:")
+        url, clock = self._endpoint.url, self._driver.clock
         try:
             async with clock.timeout(self._connect_timeout_s):
                 await ws_connect(
                     lambda: _Socket(self, clock),
                     url,
-                    extra_headers=headers,
+                    extra_headers=_headers(self._endpoint),
                     max_redirects=0,  # they would take our key to wherever they lead
-                    proxy=_proxy(url),
+                    proxy=proxy_of(url),
                     max_frame_size=MAX_MESSAGE_BYTES,
                     read_buffer_init_size=READ_BYTES,
                     # one that is given up while it is being opened is closed after this time at the latest
@@ -55,13 +59,38 @@ class FastModelSocket(ModelLeg):
                     enable_auto_ping=True,
                     auto_ping_idle_timeout=PING_AFTER_S,
                     auto_ping_reply_timeout=PING_AFTER_S,
-                    **_tls() if is_secure else {},
+                    **_tls() if url.startswith("wss:") else {},
                 )
-        except WSInvalidStatusError as error:
-            status = error.response.status if error.response is not None else 0
-            raise RefusedError(status, error.raw_body) from error
-        except WSError as error:
+        except WSHandshakeError as error:
+            raise await self._refusal(error) from error
+        except (WSError, ProxyError) as error:
             raise ValueError(str(error)) from error
+        if self._socket is None:  # picows takes that for an answer
+            msg = "the connection was closed without an answer"
+            raise ValueError(msg)
+
+    async def _refusal(self, error: WSHandshakeError) -> RefusedError | ValueError:
+        """What an answer that opens nothing says.
+
+        picows knows the statuses of Python's list in HTTP/1.1; load balancers have others, and some speak HTTP/1.0. It
+        has no more of the body than came with the head, and the body of a 429 decides what follows
+        (`bridge.call.failures`): then `websockets` asks once more, which waits for all of it.
+        """
+        answer = _STATUS.match(error.raw_header or b"")
+        if answer is None or answer[1] == b"101":
+            return ValueError(str(error))
+        refusal = RefusedError(int(answer[1]), error.raw_body)
+        if refusal.status != HTTPStatus.TOO_MANY_REQUESTS or refusal.code or _is_whole(error):
+            return refusal
+        try:
+            async with self._driver.clock.timeout(self._connect_timeout_s):
+                socket = await connected(self._endpoint)
+        except RefusedError as again:
+            return again
+        except (OSError, ValueError):
+            return refusal
+        await socket.close()
+        return refusal
 
     async def _carry(self) -> None:
         if self._socket is not None:
@@ -122,11 +151,22 @@ def _tls() -> dict[str, Any]:
     return {"ssl_context": shared_tls(), **sizes}
 
 
+def _headers(endpoint: Endpoint) -> dict[str, str]:
+    headers = dict(endpoint.headers)
+    if not any(name.lower() == "user-agent" for name in headers):
+        headers["User-Agent"] = USER_AGENT
+    if endpoint.subprotocols:
+        headers["Sec-WebSocket-Protocol"] = ", ".join(endpoint.subprotocols)
+    return headers
+
+
+def _is_whole(error: WSHandshakeError) -> bool:
+    length = error.response.headers.get("Content-Length") if error.response is not None else None
+    return length == str(len(error.raw_body or b""))
+
+
 @cache
-def _proxy(url: str) -> str | None:
+def proxy_of(url: str) -> str | None:
     """The proxy that the environment names for an address, as `websockets` takes it by itself."""
-    parts = urlsplit(url)
-    if proxy_bypass(parts.netloc):
-        return None
-    proxies = getproxies()
-    return next((proxies[scheme] for scheme in (parts.scheme, "socks", "https") if scheme in proxies), None)
+    proxy = get_proxy(parse_uri(url))
+    return proxy.replace("socks5h:", "socks5:", 1) if proxy else None  # picows knows one, and has the proxy resolve

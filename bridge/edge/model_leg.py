@@ -12,10 +12,11 @@ import ssl
 import time
 from abc import ABC, abstractmethod
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
+from bridge import __version__
 from bridge.call.controls import ModelConnected, ModelLost, SuccessorConnected, SuccessorLost
 from bridge.edge.writer import ignore
 from bridge.wire.commands import AppendAudio, encode
@@ -37,6 +38,8 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 WAITING_BYTES = 4 * 1024 * 1024
 """What may wait to be sent: minutes of sound. More means that the server does not read."""
 CLOSE_WITHIN_S = 2.0
+USER_AGENT = f"voicebridge/{__version__}"
+"""Unless `model.extra_headers` names another: gateways exist that turn away who says nothing about themselves."""
 SERVER_ERROR = 500
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _STATUS_REASONS = {401: "unauthorized", 403: "unauthorized", 404: "not_found", 429: "rate_limited"}
@@ -139,6 +142,8 @@ class ModelLeg(ABC):
 
     # For the client
 
+    library: ClassVar[str]
+    """The package that carries the texts, for the log."""
     _put: Callable[[bytes], object]
     """Sends a text message after those before it."""
 

@@ -13,7 +13,7 @@ import trustme
 
 from bridge.edge.model_leg import shared_tls
 from tests.peers import Model, Twilio
-from tests.proxy import proxied
+from tests.proxy import proxied, tunnels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +52,23 @@ async def test_session_is_opened_where_no_file_can_be_written(
             await stream.speak(b"\x01" * 160)
 
             await (await model.session()).first("input_audio_buffer.append")
+
+
+async def test_session_is_opened_through_a_proxy(
+    rehearsal: Start, model: Model, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy leads to the endpoint, and sees nothing of what is said there."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("model.test").configure_cert(tls)
+    async with proxied(tls, to=urlsplit(model.url).port or 0) as server, tunnels(to=server.port) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
+        run = await rehearsal(model={"url": "wss://model.test"})
+        async with Twilio(run.bridge.url, run.media_url) as twilio:
+            stream = await twilio.call(SID)
+            await stream.speak(b"\x01" * 160)
+            await (await model.session()).first("input_audio_buffer.append")
+
+    assert ["CONNECT model.test:443 HTTP/1.1"] == proxy.asked
 
 
 @pytest.mark.usefixtures("authority")
