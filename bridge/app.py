@@ -6,7 +6,6 @@ The only module that sees every other. Nothing here decides anything about a cal
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import logging
 import secrets
 from contextlib import AsyncExitStack, suppress
@@ -27,11 +26,10 @@ from bridge.edge.caller import MediaDoor
 from bridge.edge.entrance import Entrance
 from bridge.edge.functions import FunctionRunner
 from bridge.edge.http import HttpServer, peer_of
-from bridge.edge.model import ModelSocket
+from bridge.edge.model_client import model_client, require_picows
 from bridge.edge.model_leg import shared_tls
 from bridge.edge.recorder import Tapes
 from bridge.edge.window import BoundedReceive
-from bridge.errors import ConfigurationError
 from bridge.log import Words
 from bridge.metrics import Metrics
 from bridge.past import Calls
@@ -76,6 +74,7 @@ class Bridge:
         settings: the configuration; what it leaves open for a rehearsal on this machine is filled in (see `complete`).
         clock: shared with the carrier and the model of a rehearsal; by default the wall's.
         observers: told what happens in calls.
+        model_leg: the client that opens sessions; by default picows's where it is installed, else `websockets`'s.
         runner: runs the operator's functions.
         keeps_records: whether calls are written to `storage.url`, if the settings want it; not those of a rehearsal.
         shared: the register of a worker's parent; by default the one that the settings name, or none.
@@ -87,6 +86,7 @@ class Bridge:
         *,
         clock: Clock | None = None,
         observers: tuple[Observer, ...] = (),
+        model_leg: type[ModelLeg] | None = None,
         runner: type[FunctionRunner] = FunctionRunner,
         keeps_records: bool = True,
         shared: Shared | None = None,
@@ -100,6 +100,7 @@ class Bridge:
         self.metrics.expect_functions(settings.functions)
         self.records: Records | None = None
         self._observers = (self.recent, *observers)
+        self._model_leg = model_leg
         self._runner = runner
         self._keeps_records = keeps_records and settings.records.keep
         self._stack = AsyncExitStack()
@@ -107,6 +108,8 @@ class Bridge:
         self._shared = shared
         self._switchboard: Switchboard | None = None
         self.desk: FrontDesk
+        self.model_leg: type[ModelLeg]
+        """Opens sessions."""
         self.port = 0
 
     @property
@@ -130,6 +133,7 @@ class Bridge:
             rules = await stack.enter_async_context(RuleBook(settings, self._functions_of))
             control = await stack.enter_async_context(call_control(settings, self.clock)) if by_rest(settings) else None
             self._observers += watchers(settings, stack)
+            self.model_leg = self._client()
             self.desk = FrontDesk(
                 rules,
                 self.clock,
@@ -137,7 +141,7 @@ class Bridge:
                 tapes=tapes(settings, stack, self.metrics),
                 metrics=self.metrics,
                 calls=await self._places(stack),
-                model_leg=model_leg(settings),
+                model_leg=self.model_leg,
                 observers=self._observers,
             )
             stack.push_async_callback(self._close_desk)
@@ -249,6 +253,12 @@ class Bridge:
         app.register_blueprint(health.blueprint(desk.calls, self._numbers))
         return app
 
+    def _client(self) -> type[ModelLeg]:
+        shared_tls()  # made now, so that the first caller does not wait for it
+        if self.settings.server.media_port:
+            require_picows()
+        return self._model_leg or model_client()
+
     def _functions_of(self, settings: Settings) -> FunctionRunner:
         return self._runner(settings.functions, self.clock, report=self._function_failed)
 
@@ -323,17 +333,6 @@ async def start_embedded_model(settings: Settings, clock: Clock, stack: AsyncExi
     return settings.model_copy(update=update)
 
 
-def model_leg(settings: Settings) -> type[ModelLeg]:
-    """The client for the model's leg: the fast one where the fast door is open."""
-    shared_tls()  # made now, so that the first caller does not wait for it
-    if not settings.server.media_port:
-        return ModelSocket
-    _require_picows()
-    from bridge.edge.model_fast import FastModelSocket  # noqa: PLC0415 - the extra `fast` is needed only here
-
-    return FastModelSocket
-
-
 def fast_door(settings: Settings, entrance: Entrance, clock: Clock) -> FastDoor:
     """The door for media streams on a port of its own."""
     from bridge.edge.caller_fast import FastDoor  # noqa: PLC0415 - the extra `fast` is needed only here
@@ -341,12 +340,6 @@ def fast_door(settings: Settings, entrance: Entrance, clock: Clock) -> FastDoor:
     server = settings.server
     listener = listen(server.host, server.media_port, key="server.media_port")
     return FastDoor(entrance, clock, listener, max_message_bytes=settings.limits.max_message_bytes)
-
-
-def _require_picows() -> None:
-    if importlib.util.find_spec("picows") is None:
-        message = "the fast door needs one more package: pip install 'voicebridge[fast]'"
-        raise ConfigurationError(message, key="server.media_port")
 
 
 def watchers(settings: Settings, stack: AsyncExitStack) -> tuple[Observer, ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bridge import rendezvous, standing
 from bridge.app import Bridge
 from bridge.configuration import load
+from bridge.edge.model_client import model_client
 from bridge.process import first, hangups, signals
 from bridge.rendezvous import Credential
 from bridge.serving import log_as, reloading, until_told
@@ -38,7 +39,8 @@ async def serve(file: Path | None, environ: Mapping[str, str]) -> int:
         async with Bridge(loaded.settings) as bridge:
             with _findable(bridge, loaded.settings), reloading(bridge, file, environ):
                 where = {"url": bridge.url, "public_url": bridge.settings.server.public_url}
-                _log.info("bridge.started", extra={**where, "model": bridge.settings.model.provider})
+                model = {"model": bridge.settings.model.provider, "sessions_by": bridge.model_leg.library}
+                _log.info("bridge.started", extra=where | model)
                 await until_told(bridge, told)
         _log.info("bridge.stopped")
     return 0
@@ -51,7 +53,8 @@ async def _serve_by_workers(loaded: Settings, file: Path | None, environ: Mappin
             with _findable(workers, loaded), hangups(workers.reload):
                 settings = workers.settings
                 where = {"url": workers.url, "public_url": settings.server.public_url}
-                _log.info("bridge.started", extra={**where, "model": settings.model.provider, "pids": workers.pids})
+                model = {"model": settings.model.provider, "sessions_by": model_client().library}
+                _log.info("bridge.started", extra=where | model | {"pids": workers.pids})
                 await told.once.wait()
                 workers.leave()
                 await first(workers.wait_left(), told.twice.wait())

@@ -18,7 +18,6 @@ from bridge.carrier_requests import CarrierRequests
 from bridge.doorkeeper import Doorkeeper, info_of
 from bridge.edge.admission import Admission
 from bridge.edge.driver import Driver
-from bridge.edge.model import ModelSocket
 from bridge.log import level_of
 from bridge.metrics import Metrics
 from bridge.observing import Observers
@@ -59,8 +58,8 @@ class FrontDesk:
     Args:
         clock: of all calls.
         rules: the configuration, with every address filled in, and what runs by it.
-        control: the carrier's REST interface; None without credentials, or when calls leave their stream by `action`.
         model_leg: the client that opens sessions.
+        control: the carrier's REST interface; None without credentials, or when calls leave their stream by `action`.
         metrics: counts what happens; by default for itself alone.
         tapes: records calls; None when they are not to be.
         calls: where they have their places; by default this bridge's own.
@@ -72,9 +71,9 @@ class FrontDesk:
         rules: RuleBook,
         clock: Clock,
         *,
+        model_leg: type[ModelLeg],
         control: CallControl | None = None,
         tapes: Tapes | None = None,
-        model_leg: type[ModelLeg] = ModelSocket,
         metrics: Metrics | None = None,
         calls: Admission[Driver] | None = None,
         observers: tuple[Observer, ...] = (),

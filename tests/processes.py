@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).parents[1]
-SERVE = (sys.executable, "-m", "bridge", "serve", "--config")
+SERVE = ("-m", "bridge", "serve", "--config")
 STARTS_WITHIN_S = 30.0
 Table = dict[str, object]
 
@@ -33,9 +33,12 @@ class Served:
         folder: where its configuration goes, and where it runs.
         tables: settings by table, over those of a bridge for the tests' account.
         door: through which media streams come.
+        packages: where its Python finds packages; by default where ours does.
     """
 
-    def __init__(self, folder: Path, tables: Mapping[str, Table], *, door: str = "plain") -> None:
+    def __init__(
+        self, folder: Path, tables: Mapping[str, Table], *, door: str = "plain", packages: Path | None = None
+    ) -> None:
         server: Table = {"port": 0, "public_url": PUBLIC}
         self.media_port = free_port() if door == "fast" else 0
         if door == "fast":
@@ -46,6 +49,7 @@ class Served:
             "twilio": account | tables.get("twilio", {}),
         }
         self._folder = folder
+        self._packages = packages
         self._process: Process
         self._reading: asyncio.Task[None]
         self._came = asyncio.Event()
@@ -62,9 +66,9 @@ class Served:
         file = self._folder / "own.toml"
         file.write_text("\n".join(_toml(name, table) for name, table in self._tables.items()))
         self._process = await asyncio.create_subprocess_exec(
-            *(*SERVE, str(file)),
+            *(*_python(self._packages), *SERVE, str(file)),
             cwd=self._folder,
-            env=_environ(self._folder),
+            env=_environ(self._folder, self._packages),
             stderr=asyncio.subprocess.PIPE,
         )
         self._reading = asyncio.create_task(self._read())
@@ -112,15 +116,27 @@ class Served:
             self._came.set()
 
 
-def serve_to_its_end(folder: Path, config: str) -> subprocess.CompletedProcess[str]:
+def serve_to_its_end(folder: Path, config: str, *, packages: Path | None = None) -> subprocess.CompletedProcess[str]:
     """`voicebridge serve`, for configurations with which it does not start."""
     return subprocess.run(
-        [*SERVE, config], cwd=folder, env=_environ(folder), capture_output=True, text=True, timeout=50, check=False
+        [*_python(packages), *SERVE, config],
+        cwd=folder,
+        env=_environ(folder, packages),
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
     )
 
 
-def _environ(home: Path) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": str(home)}
+def _python(packages: Path | None) -> tuple[str, ...]:
+    """With packages of its own, it does not look where it is installed (`-S`)."""
+    return (sys.executable,) if packages is None else (sys.executable, "-S")
+
+
+def _environ(home: Path, packages: Path | None) -> dict[str, str]:
+    path = os.pathsep.join(map(str, (ROOT, packages) if packages is not None else (ROOT,)))
+    return os.environ | {"PYTHONPATH": path, "XDG_RUNTIME_DIR": str(home)}
 
 
 def _toml(name: str, table: Table) -> str:

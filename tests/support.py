@@ -16,6 +16,8 @@ import pytest
 
 from bridge.app import Bridge
 from bridge.clock import Clock
+from bridge.edge.model import ModelSocket
+from bridge.edge.model_fast import FastModelSocket
 from bridge.rehearsal.carrier import Call, Callee, Caller, Carrier, Params
 from bridge.rehearsal.mind import Dialogue
 from bridge.rehearsal.model import EmbeddedModel
@@ -34,6 +36,12 @@ PUBLIC = "https://bridge.test"
 MEDIA = "wss://media.bridge.test"
 CALLER, LINE = "+15550100001", "+15551230000"
 RATE = 10.0
+CLIENTS = {"plain": ModelSocket, "mixed": FastModelSocket, "fast": FastModelSocket}
+"""The client of the model's leg by door. Every test of a whole call goes through `plain`, which is Hypercorn and
+`websockets`, and `fast`, both legs by picows and media on a port of its own. `mixed` is the plain door where picows is
+installed: Hypercorn and picows."""
+by_every_client = pytest.mark.parametrize("door", CLIENTS)
+"""For tests of what the two legs have to do with each other, whoever carries them."""
 
 
 class Seen:
@@ -153,8 +161,8 @@ async def start(
 
     The model does wrong what `faults` say, connection by connection. Its calls are recorded in the folder `tapes`, if
     one is named; records are kept where a table `storage` says so.
-    A `mouth` speaks instead of a tone, and what `thinks` replies instead of the script. With the `fast` door, media
-    streams come in on a port of their own, and both legs are carried by picows.
+    A `mouth` speaks instead of a tone, and what `thinks` replies instead of the script. What carries the two legs is
+    the `door`'s, see `DOORS`.
     """
     clock = Clock(rate)
     mind = ScriptedMind(replies)
@@ -199,7 +207,7 @@ async def start(
         {"twilio": twilio, "model": endpoint, "agents": {"reception": agent}, "server": server} | tables
     )
     bridge = await stack.enter_async_context(
-        Bridge(settings, clock=clock, observers=(seen,), keeps_records="storage" in tables)
+        Bridge(settings, clock=clock, observers=(seen,), model_leg=CLIENTS[door], keeps_records="storage" in tables)
     )
     carrier.route(PUBLIC, bridge.url)
     if door == "fast":

@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.doctor.findings import Finding, failed, ok, skipped, warning
+from bridge.edge.model_client import MISSING, model_client, picows_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,12 +37,27 @@ async def configuration(context: Context) -> list[Finding]:
 
 
 async def extras(context: Context) -> list[Finding]:
-    """Whether what these settings need beside the program itself is installed."""
+    """Whether what these settings need beside the program itself is installed, and what carries sessions."""
     missing = [(extra, why) for extra, module, why in _needed(context.settings) if not _is_installed(module)]
     return [
-        failed(f"{why} needs the extra {extra!r}", f"pip install 'voicebridge[{extra}]'")
-        for extra, why in dict(missing).items()
-    ] or [ok("everything that these settings need is installed")]
+        *(
+            failed(f"{why} needs the extra {extra!r}", f"pip install 'voicebridge[{extra}]'")
+            for extra, why in dict(missing).items()
+        ),
+        *_picows(context.settings),
+    ] or [ok(f"everything that these settings need is installed; sessions go by {model_client().library}")]
+
+
+def _picows(settings: Settings) -> Iterator[Finding]:
+    """Of the extra `fast`, which is used wherever it is installed: what is there and does not work."""
+    fault = picows_fault()
+    if fault in ("", MISSING):
+        return
+    way_out = "pip install --force-reinstall 'voicebridge[fast]'"
+    if settings.server.media_port:
+        yield failed(f"the fast door (server.media_port) needs picows, and picows {fault}", way_out)
+    else:
+        yield warning(f"sessions go by websockets, which takes more of the processor: picows {fault}", way_out)
 
 
 def _needed(settings: Settings) -> Iterator[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""A WebSocket by picows, for both legs of the fast door: messages go from the socket into the call and back at once.
+"""A WebSocket by picows, for sessions and the fast door's streams: messages go from the socket into the call at once.
 
 There is no task, queue or await between the two: picows calls `receive` with each message while it reads, and `send`
 writes to the socket at once. What the peer does not take waits in the transport, up to a bound.

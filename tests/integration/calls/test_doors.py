@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bridge.errors import ConfigurationError
 from tests.peers import Model, Twilio
-from tests.support import Rehearsal, Start
+from tests.support import Rehearsal, Start, by_every_client
 
 SID = "CA" + "1" * 32
 OTHER = "CA" + "2" * 32
@@ -154,6 +154,7 @@ async def test_messages_that_make_no_sense_are_counted_and_survived(
     assert [{"kind": "StreamStarted"}] == bridge.seen.of("caller.message_unexpected")
 
 
+@by_every_client
 async def test_events_that_make_no_sense_are_counted_and_survived(
     bridge: Rehearsal, model: Model, twilio: Twilio
 ) -> None:
@@ -205,6 +206,7 @@ async def test_a_ping_of_the_carrier_is_answered(twilio: Twilio) -> None:
         await (await stream.socket.ping())
 
 
+@by_every_client
 async def test_a_carrier_that_does_not_read_is_cut_off(
     bridge: Rehearsal, model: Model, twilio: Twilio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

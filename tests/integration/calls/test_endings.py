@@ -12,7 +12,7 @@ from bridge.rehearsal.carrier import Call, Callee
 from bridge.rehearsal.conversation import FunctionCall, Reply
 from bridge.rehearsal.sound import read_wav
 from tests.shop import Wire, asks, until
-from tests.support import Rehearsal, Start
+from tests.support import Rehearsal, Start, by_every_client
 
 CALLERS = Path(__file__).parents[3] / "fixtures" / "calls"
 SALES = "+15557654321"
@@ -72,6 +72,7 @@ GOODBYES = pytest.mark.parametrize(
 class TestGoodbyes:
     """`end_call`."""
 
+    @by_every_client
     @GOODBYES
     async def test_a_caller_hears_the_goodbye_to_the_end(self, rehearsal: Start, goodbye: list[Reply]) -> None:
         """The model may say it in the same response; where it does not, it is asked to."""

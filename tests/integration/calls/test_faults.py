@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers import Model, Twilio
-from tests.support import Rehearsal, Start, free_port
+from tests.support import Rehearsal, Start, by_every_client, free_port
 
 SID = "CA" + "1" * 32
 SORRY = "Sorry, our assistant is unavailable."
@@ -28,6 +28,7 @@ async def hears_the_fallback(run: Rehearsal, reason: str) -> None:
     assert run.is_empty()
 
 
+@by_every_client
 @pytest.mark.parametrize(
     ("status", "reason"), [(401, "unauthorized"), (404, "not_found"), (429, "rate_limited"), (503, "unavailable")]
 )

@@ -13,7 +13,7 @@ from bridge.rehearsal.carrier.recordings import Recording
 from bridge.rehearsal.conversation import FunctionCall, Reply
 from bridge.rehearsal.realtime.scripted import TONE
 from tests.shop import Wire, asks, output, until
-from tests.support import CALLER, LINE, Rehearsal, Start, speech
+from tests.support import CALLER, LINE, Rehearsal, Start, by_every_client, speech
 
 Offer = Callable[..., dict[str, object]]
 Script = Callable[[Call], object]
@@ -72,6 +72,7 @@ def right(run: Rehearsal) -> Callable[[], bool]:
     return lambda: "That is right." in run.seen.bot_words()
 
 
+@by_every_client
 async def test_a_caller_keys_in_what_only_the_function_gets(
     rehearsal: Start, check: Offer, given: list[str], wire: Wire, log: StringIO
 ) -> None:
@@ -136,6 +137,7 @@ async def test_a_tape_holds_neither_the_digits_nor_their_sound(
     assert any('"payload":"' + "/" * 8 in line or '"payload":"=' in line for line in lines[:asked])
 
 
+@by_every_client
 @pytest.mark.parametrize("keyed", [0, 4], ids=["before the first key", "between two keys"])
 async def test_a_session_is_lost_while_digits_are_keyed_in(  # noqa: PLR0917 - whatever could see them is looked at
     rehearsal: Start, check: Offer, given: list[str], wire: Wire, log: StringIO, tmp_path: Path, keyed: int

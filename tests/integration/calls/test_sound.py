@@ -8,7 +8,7 @@ import random
 from bridge.rehearsal.carrier import Call
 from bridge.rehearsal.realtime.scripted import TONE
 from tests.peers import Model, Session, Stream, Twilio
-from tests.support import Start
+from tests.support import Start, by_every_client
 
 SID = "CA" + "1" * 32
 CALLS = 20
@@ -40,6 +40,7 @@ async def done(session: Session) -> None:
     await session.say("response.done", response={"id": "resp_1", "status": "completed", "output": []})
 
 
+@by_every_client
 async def test_a_barge_in_after_a_burst_clears_first_and_plays_nothing_more(model: Model, twilio: Twilio) -> None:
     """Ten seconds sent at once, all done; then the caller speaks: clear, truncate, and not one byte of it follows."""
     stream = await twilio.call(SID)
@@ -67,6 +68,7 @@ async def test_a_barge_in_after_a_burst_clears_first_and_plays_nothing_more(mode
     assert abs(1100 - truncate["audio_end_ms"]) <= ALLOWED_MS
 
 
+@by_every_client
 async def test_a_truncation_is_what_the_ear_heard(rehearsal: Start, model: Model) -> None:
     """A carrier that plays in real time: the model is told within 40 ms how much of its answer was heard."""
     run = await rehearsal(rate=1, model={"url": model.url}, agent={"greeting_message": ""})

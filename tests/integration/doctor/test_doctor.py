@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ from bridge.doctor.findings import Level
 from bridge.rehearsal.carrier import Notice
 from bridge.rehearsal.carrier.account import AccountBook, Permission
 from tests.integration.doctor.conftest import LINE, World, ill
-from tests.proxy import Head, asking, without
+from tests.proxy import Head, asking, listening, without
 from tests.support import free_port
 
 FAILED, WARNING = Level.FAILED, Level.WARNING
@@ -252,6 +253,42 @@ async def test_what_does_no_harm_is_no_finding(world: World) -> None:
 
     assert {} == ill(found)
     assert "as Host: bridge.internal, which does no harm" in found["public address"][0].message
+
+
+async def test_redirect_of_the_endpoint_is_not_followed(world: World) -> None:
+    """No call follows it: it would take the key along."""
+    elsewhere = f"HTTP/1.1 307 Elsewhere\r\nLocation: {world.model.url}\r\nContent-Length: 0\r\n\r\n"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(elsewhere.encode())
+
+    async with listening(serve) as port:
+        world.tables["model"] |= {"url": f"ws://127.0.0.1:{port}/v1/realtime"}
+        ((found,),) = ill(await world.examined("model")).values()
+
+    assert "HTTP 307" in found.message
+
+
+@pytest.mark.parametrize(("media_port", "level"), [(0, Level.WARNING), (9, Level.FAILED)], ids=["plain", "fast"])
+async def test_picows_that_does_not_work_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch, media_port: int, level: Level
+) -> None:
+    """Calls go by `websockets`, if they can; the way out is said."""
+    monkeypatch.setattr("picows.__version__", "1.16.0")
+    world.tables["server"] |= {"media_port": media_port}
+    ((found,),) = ill(await world.examined("extras")).values()
+
+    assert level == found.level
+    assert "picows 1.16.0 is too old" in found.message
+    assert "pip install --force-reinstall 'voicebridge[fast]'" == found.way_out
+
+
+async def test_doctor_says_what_carries_sessions(world: World) -> None:
+    """It is decided by what is installed."""
+    (found,) = (await world.examined("extras"))["extras"]
+
+    assert "sessions go by picows" in found.message
 
 
 async def test_permissions_that_may_not_be_asked_for_are_skipped(world: World) -> None:

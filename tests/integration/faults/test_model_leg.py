@@ -12,7 +12,7 @@ from bridge.rehearsal.conversation import FunctionCall, Reply
 from bridge.rehearsal.sound import is_loud
 from tests.peers import Model
 from tests.shop import Gate, Wire, asks
-from tests.support import Rehearsal, Start, speech
+from tests.support import Rehearsal, Start, by_every_client, speech
 
 HELLO = Reply(speech="Hello there.")
 LONG = Reply(speech="The shop is open from nine to five on every day but Sunday and on holidays it is closed all day.")
@@ -83,6 +83,7 @@ def said(run: Rehearsal, count: int) -> Callable[[], bool]:
     return lambda: len(run.seen.bot_words()) >= count
 
 
+@by_every_client
 async def test_session_is_lost_in_the_middle_of_an_answer(rehearsal: Start, wire: Wire) -> None:
     """The caller hears what was sent, and then the rest from another session, which is told how far it had come."""
     faults = [{"kind": "drop", "response": 2}]
@@ -160,6 +161,7 @@ async def test_session_is_lost_while_a_function_runs(
     assert ["Hello there.", "From nine to five."] == run.seen.bot_words()
 
 
+@by_every_client
 async def test_caller_hears_the_clip_while_the_endpoint_is_away(rehearsal: Start) -> None:
     """Something within two seconds, again and again, and then the answer."""
     faults = [{"kind": "drop", "response": 2, "deltas": 0}, REFUSED | {"times": 3}]
@@ -280,6 +282,7 @@ async def test_second_endpoint_takes_over_at_the_beginning(rehearsal: Start, kin
     assert [] == run.seen.of("model.failed")
 
 
+@by_every_client
 async def test_second_endpoint_takes_over_in_the_middle_of_a_call(rehearsal: Start, model: Model) -> None:
     """The first is lost for good; the greeting that nobody heard is asked of the other."""
     async with Model() as standby:
@@ -301,6 +304,7 @@ async def test_second_endpoint_takes_over_in_the_middle_of_a_call(rehearsal: Sta
     assert 1 == len(model.sessions)
 
 
+@by_every_client
 async def test_session_reaches_its_limit(rehearsal: Start, wire: Wire) -> None:
     """The call moves to another one before, in a quiet moment: the caller notices nothing, and is answered there."""
     run = await rehearsal([HELLO, SHORT, SHORT], heard=HEARD, faults=[{"kind": "expire", "after_s": 20}], agent=PATIENT)
