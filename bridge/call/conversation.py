@@ -192,7 +192,7 @@ class Conversation:
         self.waits.forget()
         self.hold.restart()
         self.answering.await_server(None)
-        self.responses.watch_again(now)
+        self.course.watch_again(now)
         if self._keys.is_collecting:
             self._deadlines.set("keys.pause", now + self._agent.keys.pause_s)
         untold = self.requests.came_back(errand, now)

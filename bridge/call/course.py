@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bridge.call import prompts
 from bridge.call.answers import code_of
 from bridge.call.functions import error
-from bridge.call.responses import Refusal
+from bridge.call.responses import PROGRESS_WITHIN_S, Refusal
 from bridge.wire import model as wire
 
 if TYPE_CHECKING:
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from bridge.call.speaking import Speaking
     from bridge.call.spend import Spend
 
+_STRAY = "response.stray"
+
 
 class Course:
     """What the server tells of its responses. Needs a `settle` of the conversation after each."""
 
     def __init__(self, parts: Parts, requests: Requests, breaks: Breaks, speaking: Speaking, spend: Spend) -> None:
         self._outbox = parts.outbox
+        self._deadlines = parts.deadlines
         self._session = parts.session
         self._responses = parts.responses
         self._answers = parts.answers
@@ -50,16 +53,25 @@ class Course:
                     self._memory.bot_began(item.id, response_id, now)
             case wire.OutputItemDone(response_id=response_id, item=item):
                 self._item_done(response_id, item, now)
+                self._watch_stray(response_id, now)
             case wire.ResponseDone(response=response):
                 self._done(response, now)
 
     def overdue(self, name: str, now: float) -> bool:
         """One of the `response.*` deadlines has come. True when the server makes no sense any more: it is lost."""
+        if name == _STRAY:
+            self._functions.others_over(self._responses.active_id)
+            return False
         waited_for = self._responses.active
         is_lost = self._responses.overdue(name, now)
         if waited_for is not None and self._responses.active is None:
             self._over(waited_for.response_id, now)
         return is_lost
+
+    def watch_again(self, now: float) -> None:
+        """The call comes back from where it heard nothing of its responses: they may have ended meanwhile."""
+        self._responses.watch_again(now)
+        self._functions.others_over(self._responses.active_id)
 
     def refused(self, fault: wire.Fault, now: float) -> Refusal:
         """The server refused a command that is not about the session; a response that it refuses has failed."""
@@ -92,6 +104,11 @@ class Course:
             self._functions.decline(request.call_id, error(prompts.NOT_DONE))
         else:
             self._requests.carry_out(request, now, is_announced=bool(self._memory.items_of(response_id)))
+
+    def _watch_stray(self, response_id: str, now: float) -> None:
+        """The outputs of a response that is not the active one do not wait for its end, which nobody watches."""
+        if response_id != self._responses.active_id and self._functions.is_open(response_id):
+            self._deadlines.set(_STRAY, now + PROGRESS_WITHIN_S)
 
     def _done(self, response: wire.Response, now: float) -> None:
         self._spend.response_done(response.usage)

@@ -135,6 +135,14 @@ class Functions:
         if response_id in self._groups:
             self._over.add(response_id)
 
+    def is_open(self, response_id: str) -> bool:
+        """Whether a response has asked for something and may ask for more."""
+        return response_id in self._groups and response_id not in self._over
+
+    def others_over(self, response_id: str) -> None:
+        """Nothing more is asked by any response but this one."""
+        self._over.update(other for other in self._groups if other != response_id)
+
     def deliver(self, now: float) -> bool:
         """Give the model the outputs that are complete. True when an answer must be wished for."""
         wanted = False

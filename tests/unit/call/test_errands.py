@@ -133,6 +133,22 @@ def test_a_response_whose_beginning_was_lost_before_an_errand_is_waited_for_afte
     assert [] == bench.endings
 
 
+def test_a_response_that_ends_unseen_during_an_errand_keeps_nobody_waiting() -> None:
+    """Its beginning got lost, and its end came while the call was away: back from it, the model is told how it went."""
+    bench = Bench()
+    bench.up()
+    item = {"id": "item_1", "type": "function_call", "status": "completed", "name": "send_digits", "call_id": "call_1"}
+    sent = bench.model("response.output_item.done", response_id="resp_1", item=item | {"arguments": '{"digits": "1"}'})
+    assert 1 == len(of(CloseStream, sent))
+    bench.caller(STOP)
+    bench.done("resp_1")
+
+    actions = bench.start()
+
+    assert ['{"sent": "1"}'] == [told.item["output"] for told in of(CreateItem, actions)]
+    assert 1 == len(of(CreateResponse, actions))
+
+
 @pytest.mark.parametrize("outcome", ["busy", "connected"])
 def test_word_of_an_older_transfer_comes_while_keys_are_sent(outcome: str) -> None:
     """Callbacks come late: it says nothing about the keys, nor about the call."""

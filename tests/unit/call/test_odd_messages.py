@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.call.actions import RunFunction
+from bridge.call.controls import FunctionResult
 from bridge.wire.commands import AppendAudio, CreateItem, CreateResponse
 from tests.unit.call.rig import (
     SILENCE_FRAME,
@@ -97,3 +98,34 @@ def test_server_loses_the_end_of_a_turn(bench: Bench) -> None:
     assert 1 == len(facts("turn.end_missed", after))
     assert 1 == len(of(CreateResponse, after))
     assert [] == bench.endings
+
+
+LOOKUP = {"id": "i", "type": "function_call", "status": "completed", "call_id": "c", "name": "lookup"}
+
+
+def test_server_loses_the_beginning_and_the_end_of_a_response() -> None:
+    """The model has the output of its function all the same, and answers."""
+    bench = Bench(make_plan(functions=("lookup",)))
+    bench.up()
+    bench.model("response.output_item.done", response_id="resp_1", item=LOOKUP)
+    bench.control(FunctionResult("c", '{"n": 1}'))
+
+    actions = [action for _ in range(11) for action in (*bench.wait(1), *bench.frame())]
+
+    assert ['{"n": 1}'] == [told.item["output"] for told in of(CreateItem, actions)]
+    assert 1 == len(of(CreateResponse, actions))
+
+
+def test_server_loses_the_end_of_a_response_after_another_has_begun() -> None:
+    """What it still asks for is not done; that the model is told so does not wait for an end that nobody watches."""
+    bench = Bench(make_plan(functions=("lookup",)))
+    bench.up()
+    bench.respond("resp_1")
+    bench.respond("resp_2")
+    bench.model("response.output_item.done", response_id="resp_1", item=LOOKUP)
+    bench.done("resp_2")
+
+    actions = [action for _ in range(11) for action in (*bench.wait(1), *bench.frame())]
+
+    assert ["c"] == [told.item["call_id"] for told in of(CreateItem, actions)]
+    assert [] == of(RunFunction, bench.log)
