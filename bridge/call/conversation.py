@@ -286,15 +286,18 @@ class Conversation:
         return None
 
     @property
-    def is_announcement_made(self) -> bool:
-        """Whether an act is pending of whose announcement nothing is left to be made, though perhaps to be heard."""
-        is_made = self.responses.active is None and not self.responses.wants(Kind.ANNOUNCEMENT)
-        return self._acts.is_pending and is_made
+    def is_announcing(self) -> bool:
+        """Whether an act is pending whose announcement is complete, or of which what was made is still to be heard."""
+        return self._acts.is_pending and (self._is_announcement_made or self.playout.is_playing)
+
+    @property
+    def _is_announcement_made(self) -> bool:
+        return self.responses.active is None and not self.responses.wants(Kind.ANNOUNCEMENT)
 
     def settle_act(self, now: float) -> Act | None:
         """The act whose announcement is heard, with or without a session: it must be done at once."""
-        is_made = self.is_announcement_made
-        return self._acts.due(now, is_made=is_made, unheard_ms=self.playout.unheard_ms(self._inbound.clock_ms))
+        unheard_ms = self.playout.unheard_ms(self._inbound.clock_ms)
+        return self._acts.due(now, is_made=self._is_announcement_made, unheard_ms=unheard_ms)
 
     def over(self) -> None:
         """The call is over: what was heard is final, of a response that is being made as well."""

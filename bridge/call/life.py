@@ -200,9 +200,9 @@ class Life:
             self._end_without_model(now)
 
     def _end_without_model(self, now: float) -> None:
-        """An announcement that was made is heard to its end; its act is done, else the caller hears the fallback."""
+        """What was made of an announcement is heard to its end; its act is done, else the caller hears the fallback."""
         act = self._talk.settle_act(now)
-        if act is None and not self._talk.is_announcement_made:
+        if act is None and not self._talk.is_announcing:
             act = self._talk.act_overdue() or Act(Ending.MODEL_FAILED, Order("fallback"), None)
         self.do(act, now)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bridge.call.actions import PlayAudio, SetMark
 from bridge.call.responses import Kind, Wish
-from bridge.wire.g711 import BYTES_PER_MS, size_of
+from bridge.wire.g711 import RATE_HZ, size_of
 
 if TYPE_CHECKING:
     from bridge.call.parts import Parts
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 OVERDUE_S = 3.0
 """How long after its end a piece of audio may still wait for its mark."""
+STANDS_STILL_S = 10.0
+"""How much longer it may take by the stream's clock than by ours, before that one is not believed any more."""
 
 
 class Speaking:
@@ -31,6 +33,8 @@ class Speaking:
         self._hold = parts.hold
         self._answers = parts.answers
         self._waits = parts.waits
+        self._ends_at = 0.0
+        """When all that was sent will have been played, in call seconds."""
 
     def made(self, event: wire.AudioDelta, now: float) -> None:
         """A piece of speech: played at once, unless nobody may hear it any more. Needs no `settle`."""
@@ -53,9 +57,11 @@ class Speaking:
         if playout.is_playing:
             starts_ms = playout.ends_at_ms
         else:
+            self._ends_at = now
             self._deadlines.clear("silence")
-            self._deadlines.set("playout.overdue", now + size_bytes / BYTES_PER_MS / 1000 + OVERDUE_S)
+            self._deadlines.set("playout.overdue", now + size_bytes / RATE_HZ + OVERDUE_S)
             self._waits.sent(self._responses.active_kind, size_bytes, now)
+        self._ends_at += size_bytes / RATE_HZ
         self._turns.play(payload, starts_ms)
         mark = playout.send(event.item_id, event.content_index, size_bytes, clock_ms)
         self._outbox.do(PlayAudio(payload))
@@ -78,9 +84,10 @@ class Speaking:
         playout = self._playout
         if not playout.is_playing:
             return
-        left_ms = playout.ends_at_ms - self._inbound.clock_ms
-        if left_ms > 0:
-            self._deadlines.set("playout.overdue", now + left_ms / 1000 + OVERDUE_S)
+        by_stream_s = (playout.ends_at_ms - self._inbound.clock_ms) / 1000
+        left_s = min(by_stream_s, self._ends_at + STANDS_STILL_S - now)
+        if left_s > 0:
+            self._deadlines.set("playout.overdue", now + left_s + OVERDUE_S)
             return
         playout.give_up(self._inbound.clock_ms)
         self._waits.forget()

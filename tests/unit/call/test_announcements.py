@@ -5,8 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
+from bridge.call.actions import CloseStream
+from bridge.call.controls import ModelLost, Transfer
+from bridge.call.speaking import OVERDUE_S, STANDS_STILL_S
+from bridge.settings import Destination
 from bridge.wire.commands import CreateItem, CreateResponse
 from tests.unit.call.rig import (
+    SILENCE_FRAME,
     Bench,
     FunctionCall,
     Reply,
@@ -15,7 +22,9 @@ from tests.unit.call.rig import (
     facts,
     key_message,
     make_plan,
+    media_message,
     of,
+    sound,
 )
 
 HELLO: dict[str, Any] = {"greeting_message": 'Hello, this is "Acme".'}
@@ -133,3 +142,35 @@ def test_announcement_that_was_undone_is_not_said_after_all() -> None:
     actions = bench.caller(key_message("#")) + bench.wait(3)
 
     assert [""] == asked_for(actions)
+
+
+def test_what_was_made_of_an_announcement_is_heard_before_the_call_leaves_without_a_model() -> None:
+    """The session is lost for good in the middle of it: the sound that is there is played, and then it is done."""
+    places = {"sales": Destination(name="sales", to="+15557654321", announce="One moment.")}
+    bench = Bench(msgspec.structs.replace(make_plan(), destinations=places))
+    bench.up()
+    (asked,) = of(CreateResponse, bench.control(Transfer("sales")))
+    bench.respond("resp_1", asked)
+    said = bench.speak("resp_1", "item_1", sound("announcement", 2000))
+    bench.listen(500)
+
+    bench.control(ModelLost("unauthorized", "401"))
+    bench.listen(1400)
+    assert [] == of(CloseStream, bench.log)
+
+    assert ["transfer"] == [action.order.kind for action in of(CloseStream, bench.marks(said))]
+
+
+def test_sound_is_not_waited_for_although_the_streams_clock_stands_still(bench: Bench) -> None:
+    """Its mark is lost, too: by our own clock it was over long ago."""
+    bench.up()
+    bench.frame()
+    bench.respond("resp_1")
+    bench.speak("resp_1", "item_1", sound("answer", 1000))
+    bench.done("resp_1")
+
+    for _ in range(20):
+        bench.wait((1 + STANDS_STILL_S + 2 * OVERDUE_S) / 20)
+        bench.caller(media_message(SILENCE_FRAME, 0))
+
+    assert [{"marks": 1}] == facts("playout.marks_lost", bench.log)
