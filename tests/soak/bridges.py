@@ -17,6 +17,8 @@ import msgspec
 from bridge import process
 from bridge.app import Bridge
 from bridge.clock import Clock
+from bridge.edge.model import ModelSocket
+from bridge.edge.model_fast import FastModelSocket
 from bridge.serving import log_as
 from bridge.settings import Settings
 from tests.soak.census import remember_little, take
@@ -31,13 +33,18 @@ async def main(told: dict[str, Any]) -> int:
     settings = [Settings.model_validate(each) for each in told["bridges"]]
     log_as(settings[0])
     async with AsyncExitStack() as stack:
-        bridges = [await stack.enter_async_context(Bridge(each, clock=clock)) for each in settings]
+        bridges = [await stack.enter_async_context(_bridge(each, clock)) for each in settings]
         pacing = asyncio.create_task(pace(clock))
         stack.callback(pacing.cancel)
         tell([bridge.url for bridge in bridges])
         while await reader.readline():
             tell(take(bridges))
     return 0
+
+
+def _bridge(settings: Settings, clock: Clock) -> Bridge:
+    """Each client of the model's leg behind one of the doors."""
+    return Bridge(settings, clock=clock, model_leg=FastModelSocket if settings.server.media_port else ModelSocket)
 
 
 def tell(what: object) -> None:
