@@ -287,7 +287,8 @@ class Judge:
             self._session.gave_up()
         elif action.event == "playout.marks_lost":
             self._playing.gave_up()
-        shown = repr(action.fields)
+        fields = {name: value for name, value in action.fields.items() if name != "call_id"}
+        shown = repr(fields)  # a call's id is the model's own, at random: four digits turn up in one in some thousands
         if any(secret in shown for secret in self._secrets):
             self.breaks(9, f"{action.event} tells what nobody may see")
 
