@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 COMMITTED_WITHIN_S = 2.0
 """How long the server may take to commit a turn that is over."""
-OVER_WITHIN_S = 60.0
+OVER_WITHIN_S = 45.0
 """How long a turn may go on; then the server is taken to have lost its end."""
 ANSWER_WITHIN_S = 5.0
 """How long the server may take to begin the response to a turn, before we ask for it."""
