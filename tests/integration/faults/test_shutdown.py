@@ -193,6 +193,7 @@ async def test_peers_that_hold_their_connections_do_not_hold_the_process(tmp_pat
         _hold(stack, port, b"")
         url, _ = await twilio.ring(OTHER)
         await twilio.connect(url, OTHER)  # and never says whose stream it is
+        await model.session(0)
         await _never_reads(model, twilio)
         served.signal(signal.SIGTERM)
 
@@ -226,8 +227,9 @@ def _hold(stack: AsyncExitStack, port: int | None, sent: bytes) -> None:
 
 async def _never_reads(model: Model, twilio: Twilio) -> None:
     """A call whose carrier takes nothing any more: megabytes of the bot's voice wait in the bridge."""
+    number = len(model.sessions)
     stream = await twilio.call(SID)
-    session = await model.session(len(model.sessions) - 1)
+    session = await model.session(number)
     await stream.speak(b"\x01" * 160)
     await session.first("input_audio_buffer.append")
     stream.stop_reading()
