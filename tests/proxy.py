@@ -23,6 +23,8 @@ class Proxy:
     """Makes of a request's head the one that is passed on."""
     body: Callable[[bytes], bytes] = bytes
     """The same for what follows the head."""
+    back: Callable[[bytes], bytes] = bytes
+    """The same for what is answered, in pieces as they come."""
     answer: bytes = b""
     """Answered instead of passing on; empty: pass on."""
     delay_s: float = 0.0
@@ -48,7 +50,7 @@ class Proxy:
         to_bridge.write("\r\n".join([*head, "", ""]).encode("latin-1"))
         onwards = asyncio.create_task(_copy(reader, to_bridge, None, self.body))
         try:
-            await _copy(from_bridge, writer, self.idle_s)
+            await _copy(from_bridge, writer, self.idle_s, self.back)
         finally:
             onwards.cancel()
             await asyncio.gather(onwards, return_exceptions=True)

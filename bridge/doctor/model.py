@@ -13,6 +13,7 @@ from websockets.typing import Subprotocol
 from bridge.call.plan import CallInfo
 from bridge.doctor.findings import Finding, failed, ok, warning
 from bridge.edge.functions import FunctionRunner
+from bridge.edge.model_client import picows_fault
 from bridge.edge.model_leg import MAX_MESSAGE_BYTES, USER_AGENT, shared_tls
 from bridge.edge.straight import Straight
 from bridge.errors import ConfigurationError
@@ -124,6 +125,7 @@ async def _open(context: Context, trial: _Trial, place: str, begun: float) -> li
     try:
         async with _connected(address_of(trial.model)) as socket:
             opened_s = context.clock.now() - begun
+            _look_at_answer(socket)
             echoed = await _configured(socket, asked, _Secret(trial.model))
             took_s = min([await _ping(context, socket) for _ in range(_PINGS)])
     except InvalidStatus as error:
@@ -136,6 +138,14 @@ async def _open(context: Context, trial: _Trial, place: str, begun: float) -> li
         cause = "its name leads nowhere" if isinstance(error, sockets.gaierror) else type(error).__name__
         raise _RefusedError(f"cannot be reached ({cause})", "correct model.url, or open the firewall") from error
     return _judged(trial, place, verify(asked, echoed, dialect=trial.dialect), _Times(opened_s, took_s))
+
+
+def _look_at_answer(socket: ClientConnection) -> None:
+    """picows, which carries the sessions of calls where it is installed, is stricter than what carries this one."""
+    said = ", ".join(socket.response.headers.get_all("Connection")) if socket.response is not None else ""
+    if not picows_fault() and said.lower() != "upgrade":
+        fault = f"answers the handshake with `Connection: {said}`, which picows does not take"
+        raise _RefusedError(fault, "have it say `Upgrade` alone, or do without the extra `fast`")
 
 
 async def _ping(context: Context, socket: ClientConnection) -> float:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,7 +15,7 @@ from bridge.doctor.findings import Level
 from bridge.rehearsal.carrier import Notice
 from bridge.rehearsal.carrier.account import AccountBook, Permission
 from tests.integration.doctor.conftest import LINE, World, ill
-from tests.proxy import Head, asking, listening, without
+from tests.proxy import Head, Proxy, asking, listening, without
 from tests.support import free_port
 
 FAILED, WARNING = Level.FAILED, Level.WARNING
@@ -268,6 +270,30 @@ async def test_redirect_of_the_endpoint_is_not_followed(world: World) -> None:
         ((found,),) = ill(await world.examined("model")).values()
 
     assert "HTTP 307" in found.message
+
+
+def kept_alive(answered: bytes) -> bytes:
+    """An answer to a handshake as some servers write it."""
+    return re.sub(rb"(?i)connection: upgrade", b"Connection: keep-alive, Upgrade", answered)
+
+
+@pytest.mark.parametrize("has_picows", [True, False])
+async def test_answer_that_picows_does_not_take_is_found(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    has_picows: bool,  # noqa: FBT001 - drawn
+) -> None:
+    """The doctor's own session is opened by another client, which takes it; without picows calls' are, too."""
+    if not has_picows:
+        monkeypatch.setattr("picows.__version__", "1.16.0")
+
+    answering = Proxy(to=urlsplit(world.model.url).port or 0, back=kept_alive)
+    async with listening(answering.serve) as port:
+        world.tables["model"] |= {"url": f"ws://127.0.0.1:{port}/v1/realtime"}
+        found = ill(await world.examined("model"))
+
+    said = [one.message for findings in found.values() for one in findings]
+    assert has_picows == ("Connection: keep-alive, Upgrade" in "".join(said)), said
 
 
 @pytest.mark.parametrize(("media_port", "level"), [(0, Level.WARNING), (9, Level.FAILED)], ids=["plain", "fast"])
