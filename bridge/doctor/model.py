@@ -8,14 +8,12 @@ import ssl
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.typing import Subprotocol
 
 from bridge.call.plan import CallInfo
 from bridge.doctor.findings import Finding, failed, ok, warning
 from bridge.edge.functions import FunctionRunner
 from bridge.edge.model_client import picows_fault
-from bridge.edge.model_leg import MAX_MESSAGE_BYTES, USER_AGENT, shared_tls
-from bridge.edge.straight import Straight
+from bridge.edge.straight import session_at
 from bridge.errors import ConfigurationError
 from bridge.planning import Planner
 from bridge.settings import model_for
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from bridge.settings import Dialect, Settings
     from bridge.settings.model import Endpoint
     from bridge.wire.echo import Mismatch
-    from bridge.wire.endpoint import Endpoint as Address
 
 _SLOW_S = 0.3
 _PINGS = 3
@@ -123,7 +120,7 @@ async def _open(context: Context, trial: _Trial, place: str, begun: float) -> li
         turn_control=TurnControl(create_response=True, interrupt_response=True),
     )
     try:
-        async with _connected(address_of(trial.model)) as socket:
+        async with session_at(address_of(trial.model)) as socket:
             opened_s = context.clock.now() - begun
             _look_at_answer(socket)
             echoed = await _configured(socket, asked, _Secret(trial.model))
@@ -152,20 +149,6 @@ async def _ping(context: Context, socket: ClientConnection) -> float:
     begun = context.clock.now()
     await (await socket.ping())
     return context.clock.now() - begun
-
-
-def _connected(where: Address) -> Straight:
-    return Straight(
-        where.url,
-        additional_headers=where.headers,
-        user_agent_header=USER_AGENT,
-        subprotocols=[Subprotocol(name) for name in where.subprotocols] or None,
-        ssl=shared_tls() if where.url.startswith("wss:") else None,
-        compression=None,
-        max_size=MAX_MESSAGE_BYTES,
-        open_timeout=None,
-        close_timeout=1,
-    )
 
 
 async def _configured(socket: ClientConnection, asked: dict[str, object], secret: _Secret) -> dict[str, object]:

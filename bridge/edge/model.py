@@ -6,18 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.typing import Subprotocol
 
-from bridge.edge.model_leg import (
-    CLOSE_WITHIN_S,
-    MAX_MESSAGE_BYTES,
-    USER_AGENT,
-    WAITING_BYTES,
-    ModelLeg,
-    RefusedError,
-    shared_tls,
-)
-from bridge.edge.straight import Straight
+from bridge.edge.model_leg import WAITING_BYTES, ModelLeg, RefusedError
+from bridge.edge.straight import session_at
 from bridge.edge.writer import Writer
 
 if TYPE_CHECKING:
@@ -104,17 +95,7 @@ async def connected(endpoint: Endpoint) -> ClientConnection:
     Raises RefusedError, OSError or ValueError when it cannot be had.
     """
     try:
-        return await Straight(
-            endpoint.url,
-            additional_headers=endpoint.headers,
-            user_agent_header=USER_AGENT,
-            subprotocols=[Subprotocol(name) for name in endpoint.subprotocols] or None,
-            ssl=shared_tls() if endpoint.url.startswith("wss:") else None,
-            compression=None,
-            max_size=MAX_MESSAGE_BYTES,
-            open_timeout=None,
-            close_timeout=CLOSE_WITHIN_S,
-        )
+        return await session_at(endpoint)
     except InvalidStatus as error:
         raise RefusedError(error.response.status_code, error.response.body) from error
     except (WebSocketException, ImportError) as error:  # a package for SOCKS that the environment's proxy needs

@@ -146,7 +146,7 @@ async def test_proxy_does_not_lead_anywhere(rehearsal: Start, monkeypatch: pytes
 
 async def test_model_sends_more_than_may_be(rehearsal: Start, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """The session is given up, and another one opened."""
-    for client in ("model", "model_fast"):
+    for client in ("straight", "model_fast"):
         monkeypatch.setattr(f"bridge.edge.{client}.MAX_MESSAGE_BYTES", 100_000)
     run = await rehearsal(model={"url": model.url})
     async with Twilio(run.bridge.url, run.media_url) as twilio:
