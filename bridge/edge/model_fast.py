@@ -44,6 +44,7 @@ class FastModelSocket(ModelLeg):
 
     async def _open(self) -> None:
         url, clock = self._endpoint.url, self._driver.clock
+        until = clock.now() + self._connect_timeout_s
         try:
             async with clock.timeout(self._connect_timeout_s):
                 await ws_connect(
@@ -62,19 +63,20 @@ class FastModelSocket(ModelLeg):
                     **_tls() if url.startswith("wss:") else {},
                 )
         except WSHandshakeError as error:
-            raise await self._refusal(error) from error
+            raise await self._refusal(error, until) from error
         except (WSError, ProxyError) as error:
             raise ValueError(str(error)) from error
         if self._socket is None:  # picows takes that for an answer
             msg = "the connection was closed without an answer"
             raise ValueError(msg)
 
-    async def _refusal(self, error: WSHandshakeError) -> RefusedError | ValueError:
+    async def _refusal(self, error: WSHandshakeError, until: float) -> RefusedError | ValueError:
         """What an answer that opens nothing says.
 
         picows knows the statuses of Python's list in HTTP/1.1; load balancers have others, and some speak HTTP/1.0. It
         has no more of the body than came with the head, and the body of a 429 decides what follows
-        (`bridge.call.failures`): then `websockets` asks once more, which waits for all of it.
+        (`bridge.call.failures`): then `websockets` asks once more, which waits for all of it, in the
+        time that is left.
         """
         answer = _STATUS.match(error.raw_header or b"")
         if answer is None or answer[1] == b"101":
@@ -82,8 +84,9 @@ class FastModelSocket(ModelLeg):
         refusal = RefusedError(int(answer[1]), error.raw_body)
         if refusal.status != HTTPStatus.TOO_MANY_REQUESTS or refusal.code or _is_whole(error):
             return refusal
+        clock = self._driver.clock
         try:
-            async with self._driver.clock.timeout(self._connect_timeout_s):
+            async with clock.timeout(until - clock.now()):
                 socket = await connected(self._endpoint)
         except RefusedError as again:
             return again

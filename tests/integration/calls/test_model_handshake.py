@@ -81,6 +81,26 @@ async def test_reason_of_a_refusal_arrives_after_its_status(rehearsal: Start) ->
         assert {"reason": "rate_limited", "code": "429 insufficient_quota"} == await lost(run)
 
 
+async def test_reason_of_a_refusal_never_arrives(rehearsal: Start) -> None:
+    """It is waited for within the time for opening a session, which begins once."""
+    head = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 900\r\n\r\n"
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        if len(asked) == 1:
+            await run.bridge.clock.sleep(4)
+            writer.write(head)
+        await reader.read()
+
+    async with listening(serve) as port:
+        run = await rehearsal(model={"url": f"ws://127.0.0.1:{port}/v1/realtime", "connect_timeout_s": 5})
+        began = run.bridge.clock.now()
+        await lost(run)
+
+    assert 8 > run.bridge.clock.now() - began
+
+
 async def test_redirect_leads_nowhere(rehearsal: Start, model: Model) -> None:
     """Wherever it leads would be given the key."""
     async with answering(
