@@ -84,9 +84,8 @@ def live_call() -> Driver:
 
 def instructions(take: Callable[[bytes], object], texts: Iterator[bytes], *, messages: int = 100) -> float:
     """The interpreter's instructions for each text: the same number on every run of the same code and Python."""
-    _traced(
-        take, [next(texts)]
-    )  # what is made on first use is no message's cost; and 3.12 counts from the second time on
+    # What is made on first use is no message's cost; and 3.12 counts from the second time on.
+    _traced(take, [next(texts)])
     return _traced(take, [next(texts) for _ in range(messages)]) / messages
 
 
